@@ -1,0 +1,216 @@
+"""The training loop of every lesson, and the pieces that a long run needs as well.
+
+Lesson 00 writes the loop by hand; from then on it is `train`. A run of an hour also wants a
+moving average of the weights (EMA), a learning rate that rises and falls, and checkpoints, so
+that it can be killed at any moment and go on to the same numbers: `long_run` puts these together.
+"""
+
+import copy
+import csv
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+Params = Iterable[nn.Parameter]
+
+
+def train(
+    params: Params,
+    batches: Iterable[Any],
+    loss_of: Callable[[Any], Tensor],
+    *,
+    steps: int,
+    lr: float = 1e-3,
+) -> list[float]:
+    """Take `steps` AdamW steps on loss_of(batch), going round `batches` as often as it takes.
+
+    Returns the loss of each step, for you to plot. The stop button (or Ctrl-C) ends the training
+    early and keeps what has been learned so far.
+    """
+    optimizer = torch.optim.AdamW(params, lr=lr)
+    losses: list[float] = []
+    with Progress(steps) as progress:
+        for batch in islice(chain.from_iterable(repeat(batches)), steps):
+            loss = loss_of(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            progress.show(len(losses), losses[-1])
+    return losses
+
+
+class Progress:
+    """Says how far a training is: live in a notebook or a terminal, else one line at the end.
+
+    As a context it also turns the stop button into an early, orderly end. The last line holds no
+    time and no loss, so that a checked notebook prints the same everywhere.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.done = 0
+        self.started = self.shown = time.monotonic()
+        self.handle: Any = None
+
+    def __enter__(self) -> "Progress":
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+
+            self.handle = display({"text/plain": "starting"}, raw=True, display_id=True)
+        return self
+
+    def show(self, step: int, loss: float) -> None:
+        """Report that `step` steps are done; draws at most four times a second."""
+        now = time.monotonic()
+        self.done = step
+        if now - self.shown < 0.25:
+            return
+        self.shown = now
+        left = (now - self.started) / step * (self.steps - step)
+        self._write(f"step {step} of {self.steps}, loss {loss:.4f}, about {left:.0f} s left")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        stopped = kind is KeyboardInterrupt
+        if kind is None or stopped:
+            end = " (stopped by you; what was learned is kept)" if stopped else ""
+            self._write(f"trained for {self.done} steps{end}", last=True)
+        return stopped
+
+    def _write(self, text: str, last: bool = False) -> None:
+        if self.handle is not None:
+            self.handle.update({"text/plain": text}, raw=True)
+        elif sys.stderr.isatty():
+            print(f"\r{text:<70}", end="\n" if last else "", file=sys.stderr, flush=True)
+        elif last:
+            print(text)
+
+
+class EMA:
+    """A slow-moving copy of a model: each step moves every weight a little towards the new one.
+
+    Samples drawn from the average are cleaner than from the last step (Ho et al. 2020, app. B).
+    Early on the average follows faster, so that the random start is soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be from 0 to below 1, got {decay}")
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after step number `step` (counted from 1)."""
+        decay = min(self.decay, step / (step + 10))
+        for mine, new in zip(self.model.parameters(), model.parameters(), strict=True):
+            mine.lerp_(new, 1 - decay)
+        for mine_buffer, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            mine_buffer.copy_(buffer)
+
+
+def warmup_cosine(step: int, steps: int, warmup: int) -> float:
+    """The share of the full learning rate at `step`: up in a line, then down half a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
+
+
+def random_batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Index tensors (batch_size,) into `n` items, drawn with replacement, for ever."""
+    while True:
+        yield torch.randint(n, (batch_size,), generator=generator)
+
+
+def save_checkpoint(
+    path: Path,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    step: int,
+) -> None:
+    """Write all that a run needs to go on, as one safetensors file, in one atomic move."""
+    tensors = {f"{name}.{k}": v for name, m in modules.items() for k, v in m.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
+    tensors |= {"generator": generator.get_state(), "step": torch.tensor(step)}
+    part = path.with_suffix(".part")
+    save_file({k: v.contiguous().clone() for k, v in tensors.items()}, part)
+    os.replace(part, path)
+
+
+def load_checkpoint(
+    path: Path,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> int:
+    """Put a checkpoint back into place; gives the number of steps already done."""
+    tensors = load_file(path)
+    for name, module in modules.items():
+        prefix = f"{name}."
+        module.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, i, what = key.split(".")
+            state.setdefault(int(i), {})[what] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    generator.set_state(tensors["generator"])
+    return int(tensors["step"])
+
+
+def long_run(
+    model: nn.Module,
+    loss_of: Callable[[torch.Generator], Tensor],
+    folder: Path,
+    *,
+    steps: int,
+    lr: float,
+    seed: int = 0,
+    save_every: int = 200,
+) -> nn.Module:
+    """Train for `steps` steps with EMA, warm-up and checkpoints; gives back the averaged model.
+
+    `loss_of(generator)` draws its own batch and all its noise from the generator, which is what
+    makes a resumed run take the very steps that an unbroken one would. Started again with the
+    same `folder`, it goes on where the last checkpoint was. `folder`/log.csv keeps the losses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "checkpoint.safetensors"
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.99))
+    average = EMA(model)
+    modules = {"model": model, "average": average.model}
+    done = load_checkpoint(path, modules, optimizer, generator) if path.exists() else 0
+    recent: list[float] = []
+    with Progress(steps) as progress:
+        for step in range(done, steps):
+            for group in optimizer.param_groups:
+                group["lr"] = lr * warmup_cosine(step, steps, warmup=min(200, steps // 10))
+            loss = loss_of(generator)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
+            optimizer.step()
+            average.update(model, step + 1)
+            recent.append(loss.item())
+            progress.show(step + 1, recent[-1])
+            if (step + 1) % save_every == 0 or step + 1 == steps:
+                save_checkpoint(path, modules, optimizer, generator, step + 1)
+                with (folder / "log.csv").open("a", newline="") as log:
+                    csv.writer(log).writerow([step + 1, f"{sum(recent) / len(recent):.5f}"])
+                recent.clear()
+    return average.model
