@@ -1,0 +1,237 @@
+"""CLIP: a text tower and an image tower that learn to give matching pairs the same direction.
+
+Radford et al. 2021. The structure is that of transformers' CLIPModel, so either loads the other's
+weights; the text tower, frozen, is what Stable Diffusion reads its prompts with.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from course_lib.shapes import expect_shape
+
+
+class QuickGELU(nn.Module):
+    """CLIP's cheaper stand-in for GELU: x * sigmoid(1.702 x)."""
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class Attention(nn.Module):
+    """Self-attention in several heads; `causal` lets a token see only itself and those before."""
+
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"Attention: width {width} does not split into {heads} heads")
+        self.heads, self.causal = heads, causal
+        self.to_q = nn.Linear(width, width)
+        self.to_k = nn.Linear(width, width)
+        self.to_v = nn.Linear(width, width)
+        self.to_out = nn.Linear(width, width)
+
+    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        q, k, v = (
+            rearrange(to(x), "b n (heads d) -> b heads n d", heads=self.heads)
+            for to in (self.to_q, self.to_k, self.to_v)
+        )
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return self.to_out(rearrange(out, "b heads n d -> b n (heads d)"))
+
+
+class Block(nn.Module):
+    """Attention, then a small network at each token; both normed before and added after."""
+
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, causal=causal)
+        self.norm2 = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 4 * width)
+        self.act = QuickGELU()
+        self.narrow = nn.Linear(4 * width, width)
+
+    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
+        x = x + self.attention(self.norm1(x))
+        return x + self.narrow(self.act(self.widen(self.norm2(x))))
+
+
+class TextTower(nn.Module):
+    """Token ids to one vector a token, each knowing the tokens before it (CLIPTextModel).
+
+    Positions are learned, not sines. The last id of the vocabulary is the end of the text.
+    """
+
+    def __init__(
+        self, vocabulary: int, *, length: int, width: int, layers: int, heads: int
+    ) -> None:
+        super().__init__()
+        self.end = vocabulary - 1
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.01)
+        self.blocks = nn.ModuleList(Block(width, heads, causal=True) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+
+    def forward(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+        """The last hidden states: Stable Diffusion's context. At most `length` ids a text."""
+        if ids.shape[1] > len(self.positions):
+            raise ValueError(
+                f"TextTower holds {len(self.positions)} positions, got {ids.shape[1]} ids. "
+                "Usual cause: a tokenizer made with another length."
+            )
+        x = self.tokens(ids) + self.positions[: ids.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def at_end(
+        self, states: Float[Tensor, "b m d"], ids: Int[Tensor, "b m"]
+    ) -> Float[Tensor, "b d"]:
+        """The state of the first end token: the only one that has seen the whole text."""
+        first_end = (ids == self.end).int().argmax(dim=1)  # (b,)
+        return states[torch.arange(len(ids), device=ids.device), first_end]
+
+
+class ImageTower(nn.Module):
+    """A picture, cut into square patches, to one vector (CLIPVisionModel; Dosovitskiy 2021)."""
+
+    def __init__(self, *, size: int, patch: int, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        if size % patch:
+            raise ValueError(f"ImageTower: a side of {size} does not split into patches of {patch}")
+        self.size = size
+        self.patches = nn.Conv2d(3, width, kernel_size=patch, stride=patch, bias=False)
+        self.summary = nn.Parameter(torch.randn(width) * width**-0.5)  # CLIP's class token
+        self.positions = nn.Parameter(torch.randn((size // patch) ** 2 + 1, width) * 0.02)
+        self.norm_in = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(Block(width, heads, causal=False) for _ in range(layers))
+        self.norm_out = nn.LayerNorm(width)
+
+    def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        expect_shape("ImageTower", pictures, "b c h w", c=3, h=self.size, w=self.size)
+        x = rearrange(self.patches(pictures), "b d h w -> b (h w) d")
+        x = torch.cat([self.summary.expand(len(x), 1, -1), x], dim=1)  # (b, 1 + h w, d)
+        x = self.norm_in(x + self.positions)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm_out(x[:, 0])
+
+
+class CLIP(nn.Module):
+    """Both towers, and a straight map from each into the space they share."""
+
+    def __init__(self, text: TextTower, image: ImageTower, d_shared: int) -> None:
+        super().__init__()
+        self.text, self.image = text, image
+        d_text, d_image = text.norm.weight.shape[0], image.norm_out.weight.shape[0]
+        self.text_to_shared = nn.Linear(d_text, d_shared, bias=False)
+        self.image_to_shared = nn.Linear(d_image, d_shared, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def encode_text(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b d_shared"]:
+        """One vector of length 1 for each text."""
+        states = self.text.at_end(self.text(ids), ids)
+        return F.normalize(self.text_to_shared(states), dim=-1)
+
+    def encode_image(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d_shared"]:
+        """One vector of length 1 for each picture in [-1, 1]."""
+        return F.normalize(self.image_to_shared(self.image(pictures)), dim=-1)
+
+    def scale(self) -> Float[Tensor, ""]:
+        """What similarities are multiplied by before the softmax: 1 / temperature, at most 100."""
+        return self.log_scale.exp().clamp(max=100)
+
+    def forward(
+        self, pictures: Float[Tensor, "n 3 h w"], ids: Int[Tensor, "b m"]
+    ) -> Float[Tensor, "n b"]:
+        """The scaled similarity of every picture (rows) with every text (columns)."""
+        return self.scale() * self.encode_image(pictures) @ self.encode_text(ids).T
+
+
+def contrastive_loss(similarity: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
+    """Cross-entropy with the diagonal as the right answer, by rows and by columns (figure 3)."""
+    right = torch.arange(len(similarity), device=similarity.device)
+    return (F.cross_entropy(similarity, right) + F.cross_entropy(similarity.T, right)) / 2
+
+
+def emoji(vocabulary: int) -> CLIP:
+    """The course's own, for 64x64 pictures: 16 patches and 24 tokens, as they train quickly."""
+    text = TextTower(vocabulary, length=24, width=128, layers=4, heads=4)
+    image = ImageTower(size=64, patch=16, width=192, layers=5, heads=6)
+    return CLIP(text, image, d_shared=128)
+
+
+def openai_vit_b_32() -> CLIP:
+    """OpenAI's smallest CLIP: 151 million weights. Make it under `torch.device("meta")` to look."""
+    text = TextTower(49408, length=77, width=512, layers=12, heads=8)
+    image = ImageTower(size=224, patch=32, width=768, layers=12, heads=12)
+    return CLIP(text, image, d_shared=512)
+
+
+def stable_diffusion_text() -> TextTower:
+    """The text tower of Stable Diffusion 1.5 (CLIP ViT-L/14): 123 million weights."""
+    return TextTower(49408, length=77, width=768, layers=12, heads=12)
+
+
+_NAMES = (  # ours, transformers'; whole parts of a key, from left to right
+    ("log_scale", "logit_scale"),
+    ("text_to_shared", "text_projection"),
+    ("image_to_shared", "visual_projection"),
+    ("text.tokens", "text_model.embeddings.token_embedding"),
+    ("text.positions", "text_model.embeddings.position_embedding.weight"),
+    ("text.norm", "text_model.final_layer_norm"),
+    ("text.blocks", "text_model.encoder.layers"),
+    ("image.patches", "vision_model.embeddings.patch_embedding"),
+    ("image.summary", "vision_model.embeddings.class_embedding"),
+    ("image.positions", "vision_model.embeddings.position_embedding.weight"),
+    ("image.norm_in", "vision_model.pre_layrnorm"),  # spelled like this in transformers
+    ("image.norm_out", "vision_model.post_layernorm"),
+    ("image.blocks", "vision_model.encoder.layers"),
+)
+_NAMES_IN_BLOCK = (
+    ("norm1", "layer_norm1"),
+    ("norm2", "layer_norm2"),
+    ("attention.to_q", "self_attn.q_proj"),
+    ("attention.to_k", "self_attn.k_proj"),
+    ("attention.to_v", "self_attn.v_proj"),
+    ("attention.to_out", "self_attn.out_proj"),
+    ("widen", "mlp.fc1"),
+    ("narrow", "mlp.fc2"),
+)
+
+
+def _rename(key: str, column: int) -> str:
+    """`key` with its first part, and the one inside a block, as in the other column."""
+    for names in _NAMES:
+        if key == names[column] or key.startswith(names[column] + "."):
+            key = names[1 - column] + key[len(names[column]) :]
+            break
+    else:
+        raise ValueError(f"{key} is not a part of CLIP. Usual cause: the weights of another model.")
+    for names in _NAMES_IN_BLOCK:
+        if f".{names[column]}." in key:
+            return key.replace(f".{names[column]}.", f".{names[1 - column]}.")
+    return key
+
+
+def to_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A CLIP's state_dict with the keys of transformers' CLIPModel.
+
+    The keys `text.*` alone become those of a CLIPTextModel, with its `text_model.` in front.
+    """
+    return {_rename(key, 0): value for key, value in state.items()}
+
+
+def from_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A CLIPModel's state_dict with our keys; the position numbers some versions save are dropped.
+
+    Raises ValueError for a key that is not CLIP's.
+    """
+    kept = {key: value for key, value in state.items() if not key.endswith("position_ids")}
+    return {_rename(key, 1): value for key, value in kept.items()}
