@@ -172,7 +172,8 @@ class Tokenizer:
         """The ids of several texts, one row each."""
         if isinstance(texts, str):
             raise ValueError("Tokenizer wants a list of texts, got one text. Try [text].")
-        return torch.tensor([self.encode(text) for text in texts]).reshape(len(texts), self.length)
+        ids = torch.tensor([self.encode(text) for text in texts], dtype=torch.long)
+        return ids.reshape(len(texts), self.length)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The cleaned text that gave these ids, up to the first end; half letters become U+FFFD."""
