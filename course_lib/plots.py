@@ -1,0 +1,393 @@
+"""Every figure of the course: static, small, with a caption in words and a line of rounded numbers.
+
+Pictures are float tensors in [-1, 1] here as everywhere; only this module turns them into screen
+colours. Figures are made without pyplot, so no backend is chosen and no state is left behind.
+"""
+
+import base64
+import io
+import logging
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from course_lib.diagram import ARROWS, BOXES, PARTS, Box, parts_before, parts_lit
+
+# The first import on a machine may take seconds and would log so into the learner's notebook.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.patches import FancyBboxPatch, Patch  # noqa: E402
+
+DPI = 72  # a typographic point is a pixel
+WIDTH = 720  # pixels: what a notebook shows without scaling
+Numbers = Sequence[float] | Tensor
+Curve = Numbers | tuple[Numbers, Numbers]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one series looks: a colour and, as colour never stands alone, dash, marker and hatch."""
+
+    name: str
+    colour: str
+    line: str | tuple[int, tuple[int, ...]]
+    marker: str
+    hatch: str
+
+
+# Okabe and Ito, "Color Universal Design" (2008), without the yellow that white paper swallows.
+PALETTE = (
+    Style("blue", "#0072B2", "-", "o", "//"),
+    Style("orange", "#E69F00", "--", "s", "\\\\"),
+    Style("green", "#009E73", "-.", "^", ".."),
+    Style("black", "#000000", ":", "D", "xx"),
+    Style("sky", "#56B4E9", (0, (5, 1, 1, 1, 1, 1)), "v", "--"),
+    Style("vermilion", "#D55E00", (0, (8, 2)), "P", "||"),
+    Style("purple", "#CC79A7", (0, (2, 1)), "X", "oo"),
+)
+
+
+def new_figure(
+    rows: int = 1, columns: int = 1, *, width: int = 480, height: int = 300, **each: Any
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure of width x height pixels and its axes, row by row; show it with show_figure.
+
+    `each` goes to every `add_subplot`, e.g. projection="3d".
+    """
+    fig = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
+    axes = [fig.add_subplot(rows, columns, i + 1, **each) for i in range(rows * columns)]
+    for ax in axes:
+        if ax.name == "rectilinear":
+            ax.spines[["top", "right"]].set_visible(False)
+    return fig, axes
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as a PNG of at most 256 colours: a third of the bytes, no difference to see."""
+    raw = io.BytesIO()
+    fig.savefig(raw, format="png", dpi=DPI)
+    small = io.BytesIO()
+    Image.open(raw).convert("RGB").quantize(256).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def show_figure(fig: Figure, *, caption: str, numbers: str = "") -> None:
+    """Show `fig`, then print what to see in it, then `numbers`: ranges and truths, no last digits.
+
+    The caption is the picture's alternative text as well. Raises ValueError without a caption.
+    """
+    if not caption.strip():
+        raise ValueError(
+            "a figure needs a caption: one sentence that says what to see in it. Usual cause: "
+            'caption="" was left for later.'
+        )
+    from IPython.display import display  # slow to import, and needed only here
+
+    data = {"image/png": base64.b64encode(png(fig)).decode(), "text/plain": "[figure]"}
+    display(data, raw=True, metadata={"image/png": {"alt": caption}})
+    print(f"What to see: {caption}")
+    if numbers:
+        print(f"Numbers: {numbers}")
+
+
+def to_rgb(picture: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """A picture (h, w), (1, h, w) or (3, h, w) in [-1, 1] as (h, w, 3) in [0, 1]; clamps the rest.
+
+    A bool picture is black and white. Raises ValueError for other shapes, integers, and NaN.
+    """
+    x = picture.detach().cpu()
+    if x.dtype == torch.bool:
+        x = x.float() * 2 - 1
+    if not x.is_floating_point():
+        raise ValueError(
+            f"a picture is float in [-1, 1], got {x.dtype}. Usual cause: it comes straight from a "
+            "file; use picture.float() / 127.5 - 1."
+        )
+    if x.ndim == 2:
+        x = x[None]
+    if x.ndim != 3 or x.shape[0] not in (1, 3):
+        raise ValueError(
+            f"a picture has shape (3, h, w), (1, h, w) or (h, w), got {tuple(picture.shape)}. "
+            "Usual cause: the batch axis is still there (try picture[0]) or the channels come last."
+        )
+    if not bool(x.isfinite().all()):
+        raise ValueError(
+            "a picture wants finite numbers, got NaN or infinity. Usual cause: a division by zero "
+            "or a step that was too large."
+        )
+    return ((x.float().clamp(-1, 1) + 1) / 2).expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def show_pictures(
+    pictures: Tensor | Sequence[Tensor],
+    titles: Sequence[str] = (),
+    *,
+    caption: str,
+    columns: int = 8,
+    numbers: str = "",
+    size: int = 0,
+) -> None:
+    """A grid of pictures in [-1, 1]: a batch (n, 1 or 3, h, w) or a list of single ones.
+
+    What lies beyond [-1, 1] is shown clamped. `size` is the width of one in pixels, 0 for a
+    fitting one. Without `numbers` their count, sizes and range are printed, the range in halves.
+    """
+    if len(pictures) == 0 or (isinstance(pictures, Tensor) and pictures.ndim != 4):
+        got = tuple(pictures.shape) if isinstance(pictures, Tensor) else "an empty list"
+        raise ValueError(
+            f"show_pictures wants pictures of shape (n, 3, h, w) or a list, got {got}. "
+            "Usual cause: a single picture; put it into a list: [picture]."
+        )
+    if titles and len(titles) != len(pictures):
+        raise ValueError(
+            f"show_pictures wants a title for each of {len(pictures)} pictures, got {len(titles)}."
+            " Usual cause: the list of titles was written for another grid."
+        )
+    shown = [to_rgb(p) for p in pictures]
+    columns = min(columns, len(shown))
+    rows = -(-len(shown) // columns)
+    w = size or min(240, WIDTH // columns)
+    tall = max(a.shape[0] / a.shape[1] for a in shown)
+    wrapped = [textwrap.fill(t, max(8, int(w / 5.6))) for t in titles]
+    lines = max((t.count("\n") + 1 for t in wrapped), default=0)
+    fig, axes = new_figure(
+        rows, columns, width=columns * w, height=int(rows * (w * tall + 13 * lines + 4))
+    )
+    for i, ax in enumerate(axes):
+        ax.axis("off")
+        if i < len(shown):
+            small = shown[i].shape[1] <= w  # whole pixels when enlarged, smooth when reduced
+            ax.imshow(shown[i], interpolation="nearest" if small else "antialiased")
+            ax.set_title(wrapped[i] if wrapped else "", fontsize=10, pad=3)
+    sizes = sorted({f"{a.shape[1]} x {a.shape[0]}" for a in shown})
+    low, high = min(a.min() for a in shown) * 2 - 1, max(a.max() for a in shown) * 2 - 1
+    show_figure(
+        fig,
+        caption=caption,
+        numbers=numbers
+        or f"{len(shown)} pictures of {', '.join(sizes)} pixels, "
+        f"values from {_half(low)} to {_half(high)}",
+    )
+
+
+def _half(value: float) -> float:
+    return round(float(value) * 2) / 2 + 0.0  # no "-0.0"
+
+
+def show_overlay(
+    picture: Tensor,
+    masks: Tensor,
+    labels: Sequence[str] = (),
+    *,
+    caption: str,
+    numbers: str = "",
+    width: int = 360,
+) -> None:
+    """A picture (c, h, w) with masks (n, h, w) of bool over it, each tinted, hatched, named."""
+    if masks.ndim != 3 or masks.shape[1:] != picture.shape[-2:]:
+        raise ValueError(
+            f"show_overlay wants masks of shape (n, {picture.shape[-2]}, {picture.shape[-1]}), got "
+            f"{tuple(masks.shape)}. Usual cause: a single mask; try mask[None]."
+        )
+    if labels and len(labels) != len(masks):
+        raise ValueError(f"show_overlay wants {len(masks)} labels, got {len(labels)}.")
+    shown = to_rgb(picture)
+    fig, (ax,) = new_figure(width=width, height=int(width * shown.shape[0] / shown.shape[1]) + 30)
+    ax.imshow(shown)
+    ax.axis("off")
+    for i, mask in enumerate(masks.cpu().numpy().astype(float)):
+        style = PALETTE[(i + 1) % len(PALETTE)]
+        if mask.max() > mask.min():
+            ax.contourf(mask, [0.5, 1.5], colors=[style.colour], alpha=0.45, hatches=[style.hatch])
+            ax.contour(mask, [0.5], colors=[style.colour], linewidths=2)
+    if labels:
+        patches = [
+            Patch(facecolor=s.colour, hatch=s.hatch, label=label)
+            for s, label in zip((PALETTE * len(labels))[1:], labels, strict=False)
+        ]
+        ax.legend(handles=patches, fontsize=9, loc="upper right")
+    parts = [f"{m.float().mean().item():.0%}" for m in masks]
+    show_figure(fig, caption=caption, numbers=numbers or f"covers {', '.join(parts)}")
+
+
+def show_curves(
+    curves: Mapping[str, Curve],
+    *,
+    x_label: str,
+    y_label: str,
+    caption: str,
+    numbers: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+    width: int = 480,
+    height: int = 280,
+) -> None:
+    """Named curves in one frame, each a list of y or a pair (x, y), told apart by dash and marker.
+
+    Without `numbers` it prints which way each curve goes, which is the same on every machine.
+    """
+    if not curves:
+        raise ValueError(
+            'show_curves wants at least one named curve, e.g. {"loss": losses}, got none. '
+            "Usual cause: the loop that fills it did not run."
+        )
+    fig, (ax,) = new_figure(width=width, height=height)
+    ways = []
+    for i, (name, curve) in enumerate(curves.items()):
+        x, y = _points(name, curve)
+        style = PALETTE[i % len(PALETTE)]
+        every = max(1, len(y) // 8)
+        ax.plot(
+            x,
+            y,
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
+            markevery=(min(i * every // 4, len(y) - 1), every),
+            markersize=5,
+            label=name,
+        )
+        change = y[-1] - y[0]
+        way = "up" if change > 0 else "down"
+        level = abs(change) <= 0.02 * max(float(np.abs(y).max()), 1e-12)
+        ways.append(f"{name}: {len(y)} points, {'level' if level else way} from first to last")
+    ax.set_xscale("log" if log_x else "linear")
+    ax.set_yscale("log" if log_y else "linear")
+    ax.set(xlabel=x_label, ylabel=y_label)
+    ax.grid(alpha=0.25)
+    if len(curves) > 1:
+        ax.legend(fontsize=9, handlelength=4)
+    show_figure(fig, caption=caption, numbers=numbers or "; ".join(ways))
+
+
+def _points(name: str, curve: Curve) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    pair = isinstance(curve, tuple) and len(curve) == 2 and not isinstance(curve[0], int | float)
+    y = np.asarray(torch.as_tensor(curve[1] if pair else curve).detach().cpu(), dtype=float)
+    x = np.asarray(torch.as_tensor(curve[0]).detach().cpu()) if pair else np.arange(len(y))
+    if y.ndim != 1 or x.shape != y.shape or len(y) == 0:
+        raise ValueError(
+            f"show_curves wants {name!r} as a list of y or a pair (x, y) of equal lengths, got "
+            f"shapes {x.shape} and {y.shape}. Usual cause: x has one point more than y."
+        )
+    return x, y
+
+
+def show_heatmap(
+    values: Tensor,
+    *,
+    caption: str,
+    x_labels: Sequence[str] = (),
+    y_labels: Sequence[str] = (),
+    x_label: str = "",
+    y_label: str = "",
+    numbers: str = "",
+    decimals: int = 1,
+    width: int = 400,
+) -> None:
+    """A table (h, w) of numbers as colours, written into the cells too where they have room.
+
+    Values on both sides of zero get two colours that meet in white at zero.
+    """
+    if values.ndim != 2 or values.numel() == 0:
+        raise ValueError(
+            f"show_heatmap wants a table of shape (h, w), got {tuple(values.shape)}. Usual cause: "
+            "a batch or head axis is left; try values[0]."
+        )
+    for axis, labels, length in (("x", x_labels, values.shape[1]), ("y", y_labels, len(values))):
+        if labels and len(labels) != length:
+            raise ValueError(f"show_heatmap wants {length} {axis}_labels, got {len(labels)}.")
+    v = values.detach().cpu().double().numpy()
+    h, w = v.shape
+    height = int(
+        min(560, max(120, width * 0.8 * h / w)) + 40 + 6 * max(map(len, x_labels), default=0)
+    )
+    fig, (ax,) = new_figure(width=width, height=height)
+    limit = float(np.abs(v).max()) or 1.0
+    signed = v.min() < 0 < v.max()
+    spread = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "cividis"}
+    image = ax.imshow(v, aspect="equal" if h == w else "auto", interpolation="nearest", **spread)
+    fig.colorbar(image, ax=ax, shrink=0.8)
+    ax.set(xlabel=x_label, ylabel=y_label)
+    ax.set_xticks(range(w), x_labels, rotation=90) if x_labels else None
+    ax.set_yticks(range(h), y_labels) if y_labels else None
+    if max(h, w) <= 12:
+        for i, j in np.ndindex(h, w):
+            dark = sum(image.cmap(image.norm(v[i, j]))[:3]) < 1.4
+            text = f"{v[i, j]:.{decimals}f}"
+            ax.text(j, i, text, ha="center", va="center", fontsize=9, color="w" if dark else "k")
+    row, column = np.unravel_index(int(v.argmax()), v.shape)
+    found = f"{h} rows, {w} columns, the largest in row {row}, column {column}"
+    show_figure(fig, caption=caption, numbers=numbers or found)
+
+
+def course_diagram(lit: str) -> None:
+    """The drawing of Stable Diffusion with one box lit: a name of diagram.PARTS, or "all".
+
+    Raises ValueError for any other name, listing those there are.
+    """
+    share = "all" if lit == "all" else f"box {PARTS.index(lit) + 1}" if lit in PARTS else ""
+    show_figure(
+        diagram_figure(lit),
+        caption="words become a context (top); the UNet, told how noisy the latents are, predicts "
+        "their noise again and again (middle); the decoder makes the picture (right). Lit, with a "
+        f"thick frame: {'all of it' if lit == 'all' else lit}.",
+        numbers=f"{share} of {len(PARTS)}",
+    )
+
+
+def diagram_figure(lit: str) -> Figure:
+    """The figure of course_diagram; each box's patch has the gid "part:state"."""
+    now, before = parts_lit(lit), parts_before(lit)
+    fig = Figure(figsize=(WIDTH / DPI, 420 / DPI), dpi=DPI)
+    ax = fig.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, 100), ylim=(-10, 48.3))
+    ax.axis("off")
+    for box in BOXES:
+        state = "lit" if box.part in now else "built" if box.part in before else "open"
+        _draw_box(ax, box, state)
+    for arrow in ARROWS:
+        xs, ys = zip(*arrow.points, strict=True)
+        dash, grey = ("--", "#777777") if arrow.training else ("-", "#333333")
+        ax.plot(xs[:-1], ys[:-1], dash, color=grey, linewidth=1.3, zorder=3)
+        head = {"arrowstyle": "-|>", "linestyle": dash, "color": grey, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", arrow.points[-1], arrow.points[-2], arrowprops=head, zorder=3)
+        ax.text(*arrow.text_at, arrow.text, fontsize=9, ha="center", va="center", color=grey)
+    ax.text(
+        1, 29.5, "orange, thick: lit\nblue: built before\nwhite: the rest", fontsize=9, va="center"
+    )
+    return fig
+
+
+def _draw_box(ax: Axes, box: Box, state: str) -> None:
+    fill = {"lit": "#F7D488", "built": "#D6E9F5", "open": "#FFFFFF"}[state]
+    edge = PALETTE[5].colour if state == "lit" else "#333333"
+    patch = FancyBboxPatch(
+        (box.x, box.y),
+        box.w,
+        box.h,
+        boxstyle="round,pad=0,rounding_size=1",
+        facecolor=fill,
+        edgecolor=edge,
+        linewidth=3.5 if state == "lit" else 1.0,
+        zorder=1 if box.frame else 2,
+        gid=f"{box.part}:{state}",
+    )
+    ax.add_patch(patch)
+    ax.text(
+        box.x + box.w / 2,
+        box.y + box.h - (1.9 if box.frame else box.h / 2),
+        box.text,
+        fontsize=10,
+        fontweight="bold" if state == "lit" else "normal",
+        ha="center",
+        va="center",
+        zorder=4,
+    )
