@@ -1,13 +1,14 @@
-"""The key map: which weight of our UNet is which of diffusers' UNet2DConditionModel, both ways."""
+"""The key maps: which of our weights is which of diffusers', both ways, for UNet and VAE."""
 
 import re
 
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
+Rules = tuple[tuple[str, str], ...]
 
-# Our names on the left, theirs on the right, applied in this order to every key of a UNet.
-UNET = (
+# Our names on the left, theirs on the right, applied in this order to every key of a model.
+UNET: Rules = (  # diffusers' UNet2DConditionModel
     (r"^time_embedding\.0\.", "time_embedding.linear_1."),
     (r"^time_embedding\.2\.", "time_embedding.linear_2."),
     (r"^norm_out\.", "conv_norm_out."),
@@ -32,29 +33,51 @@ UNET = (
 )
 
 
-def to_diffusers(key: str) -> str:
-    """diffusers' name for one weight of our UNet."""
-    for ours, theirs in UNET:
+AUTOENCODER: Rules = (  # diffusers' AutoencoderKL
+    (r"^(encoder|decoder)\.norm_out\.", r"\1.conv_norm_out."),
+    (r"\.middle\.0\.", ".mid_block.resnets.0."),
+    (r"\.middle\.2\.", ".mid_block.resnets.1."),
+    (r"\.middle\.1\.norm\.", ".mid_block.attentions.0.group_norm."),
+    (r"\.middle\.1\.to_out\.", ".mid_block.attentions.0.to_out.0."),
+    (r"\.middle\.1\.", ".mid_block.attentions.0."),
+    (r"^encoder\.levels\.(\d)\.\d\.conv\.", r"encoder.down_blocks.\1.downsamplers.0.conv."),
+    (r"^decoder\.levels\.(\d)\.\d\.conv\.", r"decoder.up_blocks.\1.upsamplers.0.conv."),
+    (r"^encoder\.levels\.(\d)\.", r"encoder.down_blocks.\1.resnets."),
+    (r"^decoder\.levels\.(\d)\.", r"decoder.up_blocks.\1.resnets."),
+    (r"\.shortcut\.", ".conv_shortcut."),
+    (r"^to_gaussian\.", "quant_conv."),
+    (r"^from_code\.", "post_quant_conv."),
+)
+
+
+def to_diffusers(key: str, rules: Rules = UNET) -> str:
+    """diffusers' name for one of our weights."""
+    for ours, theirs in rules:
         key = re.sub(ours, theirs, key)
     return key
 
 
-def state_to_diffusers(unet: nn.Module) -> State:
-    """Our UNet's weights under diffusers' names."""
-    return {to_diffusers(key): value for key, value in unet.state_dict().items()}
+def _weights(model: nn.Module) -> State:
+    """The trained numbers only: a buffer, like the VAE's scale, is a setting over there."""
+    return {key: value.detach() for key, value in model.named_parameters()}
 
 
-def state_from_diffusers(unet: nn.Module, state: State) -> State:
-    """diffusers' weights under the names of `unet`, ready for its `load_state_dict`.
+def state_to_diffusers(model: nn.Module, rules: Rules = UNET) -> State:
+    """Our weights under diffusers' names."""
+    return {to_diffusers(key, rules): value for key, value in _weights(model).items()}
+
+
+def state_from_diffusers(model: nn.Module, state: State, rules: Rules = UNET) -> State:
+    """diffusers' weights under the names of `model`, ready for `load_state_dict(strict=False)`.
 
     Raises ValueError where a weight is missing or left over.
     """
-    theirs = {key: to_diffusers(key) for key in unet.state_dict()}
+    theirs = {key: to_diffusers(key, rules) for key in _weights(model)}
     missing = sorted(set(theirs.values()) - set(state))
     extra = sorted(set(state) - set(theirs.values()))
     if missing or extra:
         raise ValueError(
-            f"these are not the weights of this UNet: {len(missing)} missing (first: "
+            f"these are not the weights of this model: {len(missing)} missing (first: "
             f"{missing[:1]}), {len(extra)} left over (first: {extra[:1]}). "
             "Usual cause: another width, number of layers, or context size."
         )
