@@ -46,7 +46,7 @@ def sentences(n: int) -> list[str]:
         *"ΟΔΟΣ Ελλάδα İstanbul ıspanak ПРИВЕТ мир שלום مرحبا हिन्दी".split(),  # noqa: RUF001
         *"ภาษาไทย 한국어 日本語 漢字 ſ ß ﬁ".split(),  # noqa: RUF001
         *"😀 👩🏽‍🚀 🇩🇪 👨‍👩‍👧 ❤️ ☂ 🏴󠁧󠁢󠁳󠁣󠁴󠁿 1️⃣ © ™ ½ ² Ⅷ ٣ 10,000 3.14 2026 €5".split(),
-        *"!!! ... -- <b> </w> &amp; #tag @you a_b C++ (x) [y] {z} 50% \"quoted\" `code` ''s".split(),
+        *"!!! ... -- <b> </w> &amp; #tag @you a_b C++ (x) [y] {z} \"quoted\" `code` ''s".split(),
         *("\u00a0", "\t", "\n\n", "\u3000", "\u200b", "\x1c", "\x85", "\x00", "\ufeff", "\ufffd"),
         *(START, END, "supercalifragilisticexpialidocious", "x" * 40),
     ]
