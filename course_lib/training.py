@@ -49,6 +49,15 @@ def train(
     return losses
 
 
+def _in_a_notebook() -> bool:
+    """Whether the code runs in a Jupyter kernel, asked without importing IPython elsewhere."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
+
+
 class Progress:
     """Says how far a training is: live in a notebook or a terminal, else one line at the end.
 
@@ -63,7 +72,7 @@ class Progress:
         self.handle: Any = None
 
     def __enter__(self) -> "Progress":
-        if "ipykernel" in sys.modules:
+        if _in_a_notebook():
             from IPython.display import display
 
             self.handle = display({"text/plain": "starting"}, raw=True, display_id=True)
