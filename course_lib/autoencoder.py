@@ -1,19 +1,17 @@
 """The autoencoder of latent diffusion: pictures to small latents and back.
 
-The structure is that of Stable Diffusion's first stage (Rombach et al. 2022, appendix G; in code
-diffusers' AutoencoderKL): a convolutional encoder that halves the picture at every level, a code
-of a few channels with a mean and a spread, and a decoder that mirrors the encoder. The emoji
-autoencoder of this course and the real one are the same class in two sizes.
+A convolutional encoder, a code of a few channels with a mean and a spread, and a decoder
+(Kingma and Welling 2014; Rombach et al. 2022). The emoji autoencoder of this course and Stable
+Diffusion's are the same class in two sizes.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from course_lib.coders import Decoder, Encoder
 from course_lib.shapes import expect_shape
 
 
@@ -35,113 +33,6 @@ class Gaussian:
         """KL divergence from N(0, 1), in nats a picture (Kingma and Welling 2014, appendix B)."""
         terms = self.mean**2 + self.log_var.exp() - 1 - self.log_var
         return 0.5 * terms.sum(dim=(1, 2, 3))
-
-
-class ConvBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut: the UNet's ResBlock without a time to listen to."""
-
-    def __init__(self, c_in: int, c_out: int, groups: int) -> None:
-        super().__init__()
-        self.norm1 = nn.GroupNorm(groups, c_in, eps=1e-6)
-        self.conv1 = nn.Conv2d(c_in, c_out, kernel_size=3, padding=1)
-        self.norm2 = nn.GroupNorm(groups, c_out, eps=1e-6)
-        self.conv2 = nn.Conv2d(c_out, c_out, kernel_size=3, padding=1)
-        self.shortcut = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, kernel_size=1)
-
-    def forward(self, x: Float[Tensor, "b c_in h w"]) -> Float[Tensor, "b c_out h w"]:
-        y = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
-        return self.shortcut(x) + y
-
-
-class PixelAttention(nn.Module):
-    """One head of self-attention over all places of a small feature map (lesson 11)."""
-
-    def __init__(self, c: int, groups: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(groups, c, eps=1e-6)
-        self.to_q = nn.Linear(c, c)
-        self.to_k = nn.Linear(c, c)
-        self.to_v = nn.Linear(c, c)
-        self.to_out = nn.Linear(c, c)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        tokens = self.norm(x).flatten(2).transpose(1, 2)  # (b, h*w, c)
-        q, k, v = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
-        out = self.to_out(F.scaled_dot_product_attention(q, k, v))
-        return x + out.transpose(1, 2).unflatten(2, x.shape[2:])
-
-
-def _middle(c: int, groups: int) -> nn.Sequential:
-    return nn.Sequential(
-        ConvBlock(c, c, groups), PixelAttention(c, groups), ConvBlock(c, c, groups)
-    )
-
-
-class Halve(nn.Module):
-    """A convolution with stride 2, padded on the right and below only, as Stable Diffusion's."""
-
-    def __init__(self, c: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(c, c, kernel_size=3, stride=2)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
-
-
-class Double(nn.Module):
-    """Every pixel four times, then a convolution to smooth the blocks."""
-
-    def __init__(self, c: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(c, c, kernel_size=3, padding=1)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-
-
-class Encoder(nn.Module):
-    """Pictures (b, c_in, h, w) to features (b, c_out, h/f, w/f), f = 2 ** (len(widths) - 1)."""
-
-    def __init__(
-        self, c_in: int, c_out: int, widths: tuple[int, ...], blocks: int, groups: int
-    ) -> None:
-        super().__init__()
-        self.conv_in = nn.Conv2d(c_in, widths[0], kernel_size=3, padding=1)
-        levels: list[nn.Module] = []
-        for i, (before, c) in enumerate(pairwise((widths[0], *widths))):
-            level = [ConvBlock(before if j == 0 else c, c, groups) for j in range(blocks)]
-            levels.append(nn.Sequential(*level, *([Halve(c)] if i < len(widths) - 1 else [])))
-        self.levels = nn.Sequential(*levels)
-        self.middle = _middle(widths[-1], groups)
-        self.norm_out = nn.GroupNorm(groups, widths[-1], eps=1e-6)
-        self.conv_out = nn.Conv2d(widths[-1], c_out, kernel_size=3, padding=1)
-
-    def forward(self, x: Float[Tensor, "b c_in h w"]) -> Float[Tensor, "b c_out h2 w2"]:
-        y = self.middle(self.levels(self.conv_in(x)))
-        return self.conv_out(F.silu(self.norm_out(y)))
-
-
-class Decoder(nn.Module):
-    """The encoder run backwards, with one block more at each level."""
-
-    def __init__(
-        self, c_in: int, c_out: int, widths: tuple[int, ...], blocks: int, groups: int
-    ) -> None:
-        super().__init__()
-        self.conv_in = nn.Conv2d(c_in, widths[-1], kernel_size=3, padding=1)
-        self.middle = _middle(widths[-1], groups)
-        levels: list[nn.Module] = []
-        for i, (before, c) in enumerate(pairwise((widths[-1], *reversed(widths)))):
-            level = [ConvBlock(before if j == 0 else c, c, groups) for j in range(blocks + 1)]
-            levels.append(nn.Sequential(*level, *([Double(c)] if i < len(widths) - 1 else [])))
-        self.levels = nn.Sequential(*levels)
-        self.norm_out = nn.GroupNorm(groups, widths[0], eps=1e-6)
-        self.conv_out = nn.Conv2d(widths[0], c_out, kernel_size=3, padding=1)
-
-    def forward(self, z: Float[Tensor, "b c_in h w"]) -> Float[Tensor, "b c_out h2 w2"]:
-        y = self.levels(self.middle(self.conv_in(z)))
-        return self.conv_out(F.silu(self.norm_out(y)))
 
 
 class VAE(nn.Module):
@@ -207,6 +98,45 @@ class VAE(nn.Module):
         return self.decode(latents / self.scale).clamp(-1, 1)
 
 
+def vae_loss(
+    vae: VAE,
+    x: Float[Tensor, "b c h w"],
+    generator: torch.Generator,
+    kl_weight: float = 2e-6,
+) -> Float[Tensor, ""]:
+    """How far decoded samples are from the pictures, plus a gentle pull of the codes to N(0, 1).
+
+    The distance is each picture's root mean square error plus its mean absolute error: the first
+    is what PSNR measures, the second keeps edges crisp. Stable Diffusion adds a perceptual and an
+    adversarial loss, which need a second and a third network.
+    """
+    code = vae.encode(x)
+    difference = (vae.decode(code.sample(generator)) - x).float()
+    rmse = difference.square().mean(dim=(1, 2, 3)).sqrt().mean()
+    return rmse + difference.abs().mean() + kl_weight * code.kl().mean()
+
+
+@torch.no_grad()
+def normalise_latents(vae: VAE, mean: Float[Tensor, " c"], std: Float[Tensor, " c"]) -> None:
+    """Fold a shift and a size for each latent channel into the 1x1 convolutions around the code.
+
+    `mean` and `std` are those of the codes of the training pictures. Afterwards every channel has
+    mean 0 and the same spread, the mean of `std`, so that the single number `scale`, set to one
+    over it, brings all of them to unit spread. What the VAE decodes does not change.
+    """
+    c = vae.c_latent
+    size = std / std.mean()
+    weight, bias = vae.to_gaussian.weight, vae.to_gaussian.bias
+    assert bias is not None
+    assert vae.from_code.bias is not None
+    weight[:c] /= size[:, None, None, None]
+    bias[:c] = (bias[:c] - mean) / size
+    bias[c:] -= 2 * size.log()  # the log of a variance
+    vae.from_code.bias += vae.from_code.weight[:, :, 0, 0] @ mean
+    vae.from_code.weight *= size[None, :, None, None]
+    vae.scale.fill_(1 / std.mean())
+
+
 def stable_diffusion() -> VAE:
     """The first stage of Stable Diffusion 1: 512x512x3 to 64x64x4, 83,653,863 parameters."""
     return VAE((128, 256, 512, 512))
@@ -214,4 +144,4 @@ def stable_diffusion() -> VAE:
 
 def emoji() -> VAE:
     """The course's own, for 64x64 emoji: 64x64x3 to 8x8x4, the same 48 to 1."""
-    return VAE((16, 48, 96, 160), blocks=1, groups=8)
+    return VAE((16, 32, 96, 160), blocks=1, groups=8)

@@ -205,6 +205,7 @@ def long_run(
     modules = {"model": model, "average": average.model}
     done = load_checkpoint(path, modules, optimizer, generator) if path.exists() else 0
     recent: list[float] = []
+    since = time.monotonic()
     with Progress(steps) as progress:
         for step in range(done, steps):
             for group in optimizer.param_groups:
@@ -220,6 +221,7 @@ def long_run(
             if (step + 1) % save_every == 0 or step + 1 == steps:
                 save_checkpoint(path, modules, optimizer, generator, step + 1)
                 with (folder / "log.csv").open("a", newline="") as log:
-                    csv.writer(log).writerow([step + 1, f"{sum(recent) / len(recent):.5f}"])
-                recent.clear()
+                    mean, seconds = sum(recent) / len(recent), time.monotonic() - since
+                    csv.writer(log).writerow([step + 1, f"{mean:.5f}", f"{seconds:.1f}"])
+                recent, since = [], time.monotonic()
     return average.model

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from course_lib import autoencoder
@@ -103,6 +104,34 @@ def test_the_scale_goes_in_and_comes_out_again():
     vae.scale.fill_(0.18215)
     torch.testing.assert_close(vae.to_latents(x), plain * 0.18215)
     torch.testing.assert_close(vae.to_pictures(vae.to_latents(x)), back)
+
+
+def test_normalised_latents_have_unit_spread_and_decode_to_the_same():
+    vae = VAE((8, 16), blocks=1, groups=4)
+    with torch.no_grad():
+        vae.to_gaussian.bias += torch.arange(8.0)
+    x = torch.rand(64, 3, 16, 16) * 2 - 1
+    code, decoded = vae.encode(x), vae.decode(vae.encode(x).mean)
+    mean, std = code.mean.mean(dim=(0, 2, 3)), code.mean.std(dim=(0, 2, 3))
+    autoencoder.normalise_latents(vae, mean, std)
+    latents = vae.to_latents(x)
+    torch.testing.assert_close(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(vae.decode(vae.encode(x).mean), decoded, atol=1e-3, rtol=1e-3)
+    noise_share = code.log_var - 2 * std.log()[:, None, None]  # the spread of the noise moves along
+    after = vae.encode(x).log_var + 2 * vae.scale.log()
+    torch.testing.assert_close(after, noise_share, atol=1e-3, rtol=1e-3)
+
+
+def test_a_perfect_decoder_leaves_only_the_pull_of_the_kl():
+    vae = VAE((8,), groups=4)
+    x = torch.zeros(2, 3, 8, 8)
+    for p in vae.decoder.conv_out.parameters():
+        nn.init.zeros_(p)
+    loss = autoencoder.vae_loss(vae, x, torch.Generator(), kl_weight=0.0)
+    assert loss.item() == 0
+    pull = autoencoder.vae_loss(vae, x, torch.Generator(), kl_weight=1e-3)
+    assert pull.item() == pytest.approx(1e-3 * vae.encode(x).kl().mean().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize(
