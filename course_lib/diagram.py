@@ -1,9 +1,15 @@
-"""The one drawing of Stable Diffusion that opens every lesson, as plain values; plots.py draws it.
+"""The one drawing of Stable Diffusion that opens every lesson, with the lesson's box lit.
 
 Every part of the course has a box here, or two. Coordinates are hundredths of the width.
 """
 
 from dataclasses import dataclass
+from typing import Any
+
+from course_lib.screen import PALETTE
+
+BOTTOM, HEIGHT = -10.0, 58.3
+Point = tuple[int | float, int | float]
 
 
 @dataclass(frozen=True)
@@ -14,10 +20,10 @@ class Box:
     """
 
     text: str
-    x: float
-    y: float
-    w: float
-    h: float
+    x: int | float
+    y: int | float
+    w: int | float
+    h: int | float
     part: str = ""
     frame: bool = False
 
@@ -26,9 +32,9 @@ class Box:
 class Arrow:
     """A line along `points` with a head at its end; dashed when it is needed for training only."""
 
-    points: tuple[tuple[float, float], ...]
+    points: tuple[Point, ...]
     text: str = ""
-    text_at: tuple[float, float] = (0.0, 0.0)
+    text_at: Point = (0, 0)
     training: bool = False
 
 
@@ -102,3 +108,39 @@ def parts_lit(lit: str) -> frozenset[str]:
 def parts_before(lit: str) -> frozenset[str]:
     """The parts that the lessons before this one have built; none for "all"."""
     return frozenset(PARTS[: PARTS.index(lit)]) if lit in PARTS else frozenset()
+
+
+def draw_diagram(ax: Any, lit: str) -> None:
+    """Draw into matplotlib axes; raises ValueError for a name that parts_lit does not know."""
+    now, before = parts_lit(lit), parts_before(lit)
+    ax.set(xlim=(0, 100), ylim=(BOTTOM, BOTTOM + HEIGHT))
+    ax.axis("off")
+    for box in BOXES:
+        _draw_box(ax, box, "lit" if box.part in now else "built" if box.part in before else "open")
+    for arrow in ARROWS:
+        xs, ys = zip(*arrow.points, strict=True)
+        dash, grey = ("--", "#666666") if arrow.training else ("-", "#333333")
+        ax.plot(xs[:-1], ys[:-1], dash, color=grey, linewidth=1.3, zorder=3)
+        head = {"arrowstyle": "-|>", "linestyle": dash, "color": grey, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", arrow.points[-1], arrow.points[-2], arrowprops=head, zorder=3)
+        ax.text(*arrow.text_at, arrow.text, fontsize=9, ha="center", va="center", color=grey)
+    legend = "orange, thick: lit\nblue: built before\nwhite: the rest"
+    ax.text(1, 29.5, legend, fontsize=9, va="center")
+
+
+def _draw_box(ax: Any, box: Box, state: str) -> None:
+    lit = state == "lit"
+    ax.fill(
+        [box.x, box.x + box.w, box.x + box.w, box.x],
+        [box.y, box.y, box.y + box.h, box.y + box.h],
+        facecolor={"lit": "#F7D488", "built": "#D6E9F5", "open": "#FFFFFF"}[state],
+        edgecolor=PALETTE[5].colour if lit else "#333333",
+        linewidth=3.5 if lit else 1.0,
+        joinstyle="round",
+        zorder=1 if box.frame else 2,
+        gid=f"{box.part}:{state}",
+    )
+    middle = box.y + box.h - (1.9 if box.frame else box.h / 2)
+    bold = "bold" if lit else "normal"
+    style = {"fontsize": 10, "ha": "center", "va": "center", "zorder": 4}
+    ax.text(box.x + box.w / 2, middle, box.text, fontweight=bold, **style)

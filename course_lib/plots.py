@@ -1,7 +1,7 @@
 """Every figure of the course: static, small, with a caption in words and a line of rounded numbers.
 
-Pictures are float tensors in [-1, 1] here as everywhere; only this module turns them into screen
-colours. Figures are made without pyplot, so no backend is chosen and no state is left behind.
+Pictures are float tensors in [-1, 1] here as everywhere. Figures are made without pyplot, so no
+backend is chosen and no state is left behind.
 """
 
 import base64
@@ -9,50 +9,25 @@ import io
 import logging
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from course_lib.diagram import ARROWS, BOXES, PARTS, Box, parts_before, parts_lit
+from course_lib.charts import Curve, draw_curves, draw_heatmap
+from course_lib.diagram import HEIGHT, PARTS, draw_diagram
+from course_lib.screen import PALETTE, to_rgb
 
 # The first import on a machine may take seconds and would log so into the learner's notebook.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.patches import FancyBboxPatch, Patch  # noqa: E402
+from matplotlib.patches import Patch  # noqa: E402
 
 DPI = 72  # a typographic point is a pixel
 WIDTH = 720  # pixels: what a notebook shows without scaling
-Numbers = Sequence[float] | Tensor
-Curve = Numbers | tuple[Numbers, Numbers]
-
-
-@dataclass(frozen=True)
-class Style:
-    """How one series looks: a colour and, as colour never stands alone, dash, marker and hatch."""
-
-    name: str
-    colour: str
-    line: str | tuple[int, tuple[int, ...]]
-    marker: str
-    hatch: str
-
-
-# Okabe and Ito, "Color Universal Design" (2008), without the yellow that white paper swallows.
-PALETTE = (
-    Style("blue", "#0072B2", "-", "o", "//"),
-    Style("orange", "#E69F00", "--", "s", "\\\\"),
-    Style("green", "#009E73", "-.", "^", ".."),
-    Style("black", "#000000", ":", "D", "xx"),
-    Style("sky", "#56B4E9", (0, (5, 1, 1, 1, 1, 1)), "v", "--"),
-    Style("vermilion", "#D55E00", (0, (8, 2)), "P", "||"),
-    Style("purple", "#CC79A7", (0, (2, 1)), "X", "oo"),
-)
 
 
 def new_figure(
@@ -98,34 +73,6 @@ def show_figure(fig: Figure, *, caption: str, numbers: str = "") -> None:
         print(f"Numbers: {numbers}")
 
 
-def to_rgb(picture: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """A picture (h, w), (1, h, w) or (3, h, w) in [-1, 1] as (h, w, 3) in [0, 1]; clamps the rest.
-
-    A bool picture is black and white. Raises ValueError for other shapes, integers, and NaN.
-    """
-    x = picture.detach().cpu()
-    if x.dtype == torch.bool:
-        x = x.float() * 2 - 1
-    if not x.is_floating_point():
-        raise ValueError(
-            f"a picture is float in [-1, 1], got {x.dtype}. Usual cause: it comes straight from a "
-            "file; use picture.float() / 127.5 - 1."
-        )
-    if x.ndim == 2:
-        x = x[None]
-    if x.ndim != 3 or x.shape[0] not in (1, 3):
-        raise ValueError(
-            f"a picture has shape (3, h, w), (1, h, w) or (h, w), got {tuple(picture.shape)}. "
-            "Usual cause: the batch axis is still there (try picture[0]) or the channels come last."
-        )
-    if not bool(x.isfinite().all()):
-        raise ValueError(
-            "a picture wants finite numbers, got NaN or infinity. Usual cause: a division by zero "
-            "or a step that was too large."
-        )
-    return ((x.float().clamp(-1, 1) + 1) / 2).expand(3, -1, -1).permute(1, 2, 0).numpy()
-
-
 def show_pictures(
     pictures: Tensor | Sequence[Tensor],
     titles: Sequence[str] = (),
@@ -159,7 +106,7 @@ def show_pictures(
     wrapped = [textwrap.fill(t, max(8, int(w / 5.6))) for t in titles]
     lines = max((t.count("\n") + 1 for t in wrapped), default=0)
     fig, axes = new_figure(
-        rows, columns, width=columns * w, height=int(rows * (w * tall + 13 * lines + 4))
+        rows, columns, width=columns * w, height=int(rows * (w * tall + 16 * lines + 4))
     )
     for i, ax in enumerate(axes):
         ax.axis("off")
@@ -168,7 +115,8 @@ def show_pictures(
             ax.imshow(shown[i], interpolation="nearest" if small else "antialiased")
             ax.set_title(wrapped[i] if wrapped else "", fontsize=10, pad=3)
     sizes = sorted({f"{a.shape[1]} x {a.shape[0]}" for a in shown})
-    low, high = min(a.min() for a in shown) * 2 - 1, max(a.max() for a in shown) * 2 - 1
+    low = float(min(a.min() for a in shown)) * 2 - 1
+    high = float(max(a.max() for a in shown)) * 2 - 1
     show_figure(
         fig,
         caption=caption,
@@ -179,7 +127,7 @@ def show_pictures(
 
 
 def _half(value: float) -> float:
-    return round(float(value) * 2) / 2 + 0.0  # no "-0.0"
+    return round(value * 2) / 2 + 0.0  # no "-0.0"
 
 
 def show_overlay(
@@ -240,25 +188,7 @@ def show_curves(
             "Usual cause: the loop that fills it did not run."
         )
     fig, (ax,) = new_figure(width=width, height=height)
-    ways = []
-    for i, (name, curve) in enumerate(curves.items()):
-        x, y = _points(name, curve)
-        style = PALETTE[i % len(PALETTE)]
-        every = max(1, len(y) // 8)
-        ax.plot(
-            x,
-            y,
-            color=style.colour,
-            linestyle=style.line,
-            marker=style.marker,
-            markevery=(min(i * every // 4, len(y) - 1), every),
-            markersize=5,
-            label=name,
-        )
-        change = y[-1] - y[0]
-        way = "up" if change > 0 else "down"
-        level = abs(change) <= 0.02 * max(float(np.abs(y).max()), 1e-12)
-        ways.append(f"{name}: {len(y)} points, {'level' if level else way} from first to last")
+    ways = draw_curves(ax, curves)
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
     ax.set(xlabel=x_label, ylabel=y_label)
@@ -266,18 +196,6 @@ def show_curves(
     if len(curves) > 1:
         ax.legend(fontsize=9, handlelength=4)
     show_figure(fig, caption=caption, numbers=numbers or "; ".join(ways))
-
-
-def _points(name: str, curve: Curve) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    pair = isinstance(curve, tuple) and len(curve) == 2 and not isinstance(curve[0], int | float)
-    y = np.asarray(torch.as_tensor(curve[1] if pair else curve).detach().cpu(), dtype=float)
-    x = np.asarray(torch.as_tensor(curve[0]).detach().cpu()) if pair else np.arange(len(y))
-    if y.ndim != 1 or x.shape != y.shape or len(y) == 0:
-        raise ValueError(
-            f"show_curves wants {name!r} as a list of y or a pair (x, y) of equal lengths, got "
-            f"shapes {x.shape} and {y.shape}. Usual cause: x has one point more than y."
-        )
-    return x, y
 
 
 def show_heatmap(
@@ -310,19 +228,12 @@ def show_heatmap(
         min(560, max(120, width * 0.8 * h / w)) + 40 + 6 * max(map(len, x_labels), default=0)
     )
     fig, (ax,) = new_figure(width=width, height=height)
-    limit = float(np.abs(v).max()) or 1.0
-    signed = v.min() < 0 < v.max()
-    spread = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "cividis"}
-    image = ax.imshow(v, aspect="equal" if h == w else "auto", interpolation="nearest", **spread)
-    fig.colorbar(image, ax=ax, shrink=0.8)
+    draw_heatmap(fig, ax, v, decimals)
     ax.set(xlabel=x_label, ylabel=y_label)
-    ax.set_xticks(range(w), x_labels, rotation=90) if x_labels else None
-    ax.set_yticks(range(h), y_labels) if y_labels else None
-    if max(h, w) <= 12:
-        for i, j in np.ndindex(h, w):
-            dark = sum(image.cmap(image.norm(v[i, j]))[:3]) < 1.4
-            text = f"{v[i, j]:.{decimals}f}"
-            ax.text(j, i, text, ha="center", va="center", fontsize=9, color="w" if dark else "k")
+    if x_labels:
+        ax.set_xticks(range(w), x_labels, rotation=90)
+    if y_labels:
+        ax.set_yticks(range(h), y_labels)
     row, column = np.unravel_index(int(v.argmax()), v.shape)
     found = f"{h} rows, {w} columns, the largest in row {row}, column {column}"
     show_figure(fig, caption=caption, numbers=numbers or found)
@@ -344,50 +255,7 @@ def course_diagram(lit: str) -> None:
 
 
 def diagram_figure(lit: str) -> Figure:
-    """The figure of course_diagram; each box's patch has the gid "part:state"."""
-    now, before = parts_lit(lit), parts_before(lit)
-    fig = Figure(figsize=(WIDTH / DPI, 420 / DPI), dpi=DPI)
-    ax = fig.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, 100), ylim=(-10, 48.3))
-    ax.axis("off")
-    for box in BOXES:
-        state = "lit" if box.part in now else "built" if box.part in before else "open"
-        _draw_box(ax, box, state)
-    for arrow in ARROWS:
-        xs, ys = zip(*arrow.points, strict=True)
-        dash, grey = ("--", "#777777") if arrow.training else ("-", "#333333")
-        ax.plot(xs[:-1], ys[:-1], dash, color=grey, linewidth=1.3, zorder=3)
-        head = {"arrowstyle": "-|>", "linestyle": dash, "color": grey, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", arrow.points[-1], arrow.points[-2], arrowprops=head, zorder=3)
-        ax.text(*arrow.text_at, arrow.text, fontsize=9, ha="center", va="center", color=grey)
-    ax.text(
-        1, 29.5, "orange, thick: lit\nblue: built before\nwhite: the rest", fontsize=9, va="center"
-    )
+    """The figure of course_diagram, for a file; the patch of each box has the gid "part:state"."""
+    fig = Figure(figsize=(WIDTH / DPI, WIDTH * HEIGHT / 100 / DPI), dpi=DPI)
+    draw_diagram(fig.add_axes((0, 0, 1, 1)), lit)
     return fig
-
-
-def _draw_box(ax: Axes, box: Box, state: str) -> None:
-    fill = {"lit": "#F7D488", "built": "#D6E9F5", "open": "#FFFFFF"}[state]
-    edge = PALETTE[5].colour if state == "lit" else "#333333"
-    patch = FancyBboxPatch(
-        (box.x, box.y),
-        box.w,
-        box.h,
-        boxstyle="round,pad=0,rounding_size=1",
-        facecolor=fill,
-        edgecolor=edge,
-        linewidth=3.5 if state == "lit" else 1.0,
-        zorder=1 if box.frame else 2,
-        gid=f"{box.part}:{state}",
-    )
-    ax.add_patch(patch)
-    ax.text(
-        box.x + box.w / 2,
-        box.y + box.h - (1.9 if box.frame else box.h / 2),
-        box.text,
-        fontsize=10,
-        fontweight="bold" if state == "lit" else "normal",
-        ha="center",
-        va="center",
-        zorder=4,
-    )
