@@ -87,11 +87,12 @@ def zero_terminal(schedule: NoiseSchedule) -> NoiseSchedule:
 
     Lin et al. 2023, algorithm 1: shift and scale sqrt(alpha_bar). A model that predicts the noise
     learns nothing from such a step, so this needs v-prediction (`diffusion.from_v`). The last
-    alpha_bar is 2**-24, not 0, so that x_0 = (x_t - ...) / sqrt(alpha_bar) stays a number.
+    alpha_bar is at most 2**-24, not 0, so that x_0 = (x_t - ...) / sqrt(alpha_bar) is a number.
     """
     root = schedule.alpha_bar.double().sqrt()
-    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
-    return NoiseSchedule((root**2).clamp(min=2.0**-24).float())
+    alpha_bar = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
+    alpha_bar[-1] = alpha_bar[-2:].mean().clamp(max=2.0**-24)
+    return NoiseSchedule(alpha_bar.float())
 
 
 def _from_betas(beta: Float[Tensor, " T"]) -> NoiseSchedule:
