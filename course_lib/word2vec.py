@@ -1,0 +1,225 @@
+"""Words as vectors, learned from their neighbours: skip-gram with negative sampling.
+
+Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality".
+Each word has a vector in two lists: `centre` for when it stands in the middle, `around` for when it
+stands beside another. What is done with finished vectors is in word_vectors.py.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from course_lib.word_vectors import WordVectors
+
+LINE = 32  # words that are looked at together
+GUESSES = 32  # words drawn blindly for a line, shared by all its words
+CROWD = 8  # how often the commonest word may be in a step: its updates add up, and may overshoot
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The words that get a vector, the commonest first, and how often each was seen."""
+
+    words: tuple[str, ...]
+    counts: Int[Tensor, " v"]
+
+    def noise(self) -> Float[Tensor, " v"]:
+        """How often each word is drawn as a blind guess: counts to the power 3/4 (section 2.2)."""
+        power = self.counts.double() ** 0.75
+        return power / power.sum()
+
+    def keep(self, sample: float) -> Float[Tensor, " v"]:
+        """The share of each word's occurrences that is read; "the" teaches little and comes often.
+
+        The formula of the authors' word2vec.c, sqrt(s/f) + s/f, a little kinder than section 2.3's.
+        """
+        rarity = sample / (self.counts.double() / self.counts.sum())
+        return (rarity.sqrt() + rarity).clamp(max=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A text as numbers: the word at each place, and which sentence the place is in."""
+
+    ids: Int[Tensor, " n"]
+    sentence: Int[Tensor, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLists:
+    """Two vectors a word: one for the middle of a window, one for its sides."""
+
+    words: tuple[str, ...]
+    centre: Float[Tensor, "v d"]
+    around: Float[Tensor, "v d"]
+
+    @property
+    def first(self) -> WordVectors:
+        """The list that is kept: words seen in the same surroundings are near each other in it."""
+        return WordVectors(self.words, self.centre)
+
+    def together(self, word: str, other: str) -> float:
+        """The score across the lists, `word` in the middle and `other` beside it; any real number.
+
+        After long training about log(times seen together / times expected by chance) - log(number
+        of negatives): Levy and Goldberg 2014. Raises ValueError for an unknown word.
+        """
+        first = self.first
+        return float(self.centre[first.id(word)] @ self.around[first.id(other)])
+
+
+def count_words(
+    sentences: Iterable[Sequence[str]], *, min_count: int = 5, at_most: int = 20_000
+) -> Vocabulary:
+    """The words seen at least `min_count` times, `at_most` so many. ValueError if there is none."""
+    counts = Counter(word for sentence in sentences for word in sentence)
+    kept = [(word, n) for word, n in counts.most_common(at_most) if n >= min_count]
+    if not kept:
+        raise ValueError(
+            f"count_words: none of {len(counts)} words is seen {min_count} times, so there is "
+            "nothing to learn. Usual cause: sentences were given as strings, not as lists of words."
+        )
+    return Vocabulary(tuple(w for w, _ in kept), torch.tensor([n for _, n in kept]))
+
+
+def as_numbers(sentences: Iterable[Sequence[str]], vocabulary: Vocabulary) -> Text:
+    """The text in numbers; words without a vector are left out, as if they were not there."""
+    ids = {word: i for i, word in enumerate(vocabulary.words)}
+    known = [[ids[word] for word in sentence if word in ids] for sentence in sentences]
+    lengths = torch.tensor([len(sentence) for sentence in known])
+    flat = torch.tensor([i for sentence in known for i in sentence], dtype=torch.int64)
+    return Text(flat, torch.arange(len(known)).repeat_interleave(lengths))
+
+
+def pairs(ids: Sequence[int], window: int) -> list[tuple[int, int]]:
+    """Every (word in the middle, word at most `window` places away) of a sentence, in order."""
+    return [
+        (ids[i], ids[j])
+        for i in range(len(ids))
+        for j in range(max(0, i - window), min(len(ids), i + window + 1))
+        if i != j
+    ]
+
+
+def new_lists(vocabulary: Vocabulary, width: int = 100, *, seed: int = 0) -> TwoLists:
+    """Small random middles and zero surroundings, as in word2vec.c."""
+    g = torch.Generator().manual_seed(seed)
+    v = len(vocabulary.words)
+    centre = (torch.rand(v, width, generator=g) - 0.5) / width
+    return TwoLists(vocabulary.words, centre, torch.zeros(v, width))
+
+
+def loss(
+    centre: Float[Tensor, "b n d"],
+    beside: Float[Tensor, "b k d"],
+    label: Float[Tensor, "b n k"],
+    weight: Float[Tensor, "b n k"],
+) -> Float[Tensor, ""]:
+    """-log sigmoid(score) for each neighbour (label 1), -log sigmoid(-score) for each guess (0).
+
+    Equation 4; the weight says how often a pair counts. `learn` goes down this slope.
+    """
+    score = centre @ beside.mT  # (b, n, k)
+    return -(weight * F.logsigmoid((2 * label - 1) * score)).sum()
+
+
+# From here to the end is all that learns; tests/test_word2vec.py counts its lines (under 40).
+
+
+def lines_of(
+    text: Text, keep: Float[Tensor, " v"], generator: torch.Generator
+) -> tuple[Int[Tensor, "lines n"], Int[Tensor, "lines n"]]:
+    """The thinned text cut into lines of LINE words, and the sentence of each word."""
+    read = torch.rand(len(text.ids), generator=generator) < keep[text.ids]
+    skip = int(torch.randint(LINE, (), generator=generator))  # other line ends in each epoch
+    whole = (int(read.sum()) - skip) // LINE * LINE
+    ids, sentence = (x[read][skip : skip + whole] for x in (text.ids, text.sentence))
+    return ids.unflatten(0, (-1, LINE)), sentence.unflatten(0, (-1, LINE))
+
+
+def neighbours(
+    sentence: Int[Tensor, "b n"], window: int, generator: torch.Generator
+) -> Bool[Tensor, "b n n"]:
+    """Which words of a line are neighbours: in one sentence, and near. A word is not its own.
+
+    How near is drawn for each word, from 1 to `window`, so that the nearest count most.
+    """
+    place = torch.arange(sentence.shape[1])
+    distance = (place[:, None] - place).abs()  # (n, n)
+    reach = torch.randint(1, window + 1, (*sentence.shape, 1), generator=generator)  # (b, n, 1)
+    same = sentence[:, :, None] == sentence[:, None, :]
+    return same & (distance > 0) & (distance <= reach)
+
+
+def blind_guesses(
+    noise: Float[Tensor, " v"], shape: tuple[int, int], generator: torch.Generator
+) -> Int[Tensor, "b m"]:
+    """Words drawn without looking at the text, each as often as `noise` says."""
+    dice = torch.rand(shape, generator=generator, dtype=noise.dtype)
+    return torch.searchsorted(noise.cumsum(0), dice).clamp(max=len(noise) - 1)
+
+
+def labels(
+    near: Bool[Tensor, "b n n"], guesses: int, negatives: int
+) -> tuple[Float[Tensor, "b n k"], Float[Tensor, "b n k"]]:
+    """For each word of a line and each other (the line, then the guesses): label and weight.
+
+    A word with p neighbours owes p * negatives guesses, which those of its line share.
+    """
+    yes = near.float()
+    no = yes.new_ones(*near.shape[:2], guesses)  # (b, n, m)
+    owed = yes.sum(2, keepdim=True) * negatives / guesses  # (b, n, 1)
+    return torch.cat([yes, 0 * no], dim=2), torch.cat([yes, owed * no], dim=2)
+
+
+def learn(
+    lists: TwoLists,
+    ids: Int[Tensor, "b n"],
+    guesses: Int[Tensor, "b m"],
+    label: Float[Tensor, "b n k"],
+    weight: Float[Tensor, "b n k"],
+    lr: float,
+) -> None:
+    """One step down the slope of `loss`, in place: true neighbours together, guesses apart."""
+    others = torch.cat([ids, guesses], dim=1)  # (b, k): everything these words are compared with
+    centre, beside = lists.centre[ids], lists.around[others]  # (b, n, d), (b, k, d)
+    surprise = weight * (label - torch.sigmoid(centre @ beside.mT))  # (b, n, k)
+    lists.centre.index_add_(0, ids.flatten(), (surprise @ beside).flatten(0, 1), alpha=lr)
+    lists.around.index_add_(0, others.flatten(), (surprise.mT @ centre).flatten(0, 1), alpha=lr)
+
+
+def read(
+    lists: TwoLists,
+    text: Text,
+    vocabulary: Vocabulary,
+    *,
+    epoch: int = 0,
+    of: int = 1,
+    window: int = 5,
+    negatives: int = 5,
+    sample: float = 1e-3,
+    lr: float = 0.025,
+    seed: int = 0,
+) -> None:
+    """Read the text once, as number `epoch` of `of` times, and let `lists` learn from it in place.
+
+    The learning rate falls in a straight line from `lr` at the start of the first time to zero at
+    the end of the last. An epoch depends on its number and seed alone, so a run can be taken up.
+    """
+    g = torch.Generator().manual_seed(1000 * seed + epoch)
+    ids, sentence = lines_of(text, vocabulary.keep(sample), g)
+    noise = vocabulary.noise()
+    commonest = int(ids.flatten().bincount().max()) / ids.numel()  # its share of all places
+    lines = max(1, round(CROWD / (LINE * commonest)))  # a step
+    batches = torch.randperm(len(ids), generator=g).split(lines)
+    for i, rows in enumerate(batches):
+        near = neighbours(sentence[rows], window, g)
+        guesses = blind_guesses(noise, (len(rows), GUESSES), g)
+        label, weight = labels(near, GUESSES, negatives)
+        rate = lr * (1 - (epoch + i / len(batches)) / of)
+        learn(lists, ids[rows], guesses, label, weight, rate)
