@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import nn
+
+from course_lib import diffusers_folder
+from course_lib.autoencoder import VAE
+from course_lib.clip import TextTower
+from course_lib.diffusion import from_v
+from course_lib.samplers import dpm_solver_pp, guided
+from course_lib.schedule import scaled_linear, zero_terminal
+from course_lib.text_to_image import TextToImage, as_noise
+from course_lib.tokenizer import Tokenizer, learn_merges
+from course_lib.unet import UNet
+
+PROMPTS = ["a red apple", "two blue fish", "a red fish"]
+
+
+def small(answers=as_noise) -> TextToImage:
+    """A whole model of random parts, with the zero-initialised layers woken up."""
+    torch.manual_seed(3)
+    tokenizer = Tokenizer(learn_merges(PROMPTS * 3, 20), length=12)
+    tower = TextTower(len(tokenizer), length=12, width=16, layers=2, heads=2)
+    unet = UNet(4, (16, 32), (True, False), d_context=16, heads=2, groups=8)
+    for p in unet.parameters():
+        if not p.any():
+            nn.init.normal_(p, std=0.05)
+    vae = VAE((8, 8, 8, 16), blocks=1, groups=4)
+    vae.scale.fill_(0.7)
+    schedule = scaled_linear() if answers is as_noise else zero_terminal(scaled_linear())
+    return TextToImage(tokenizer, tower.eval(), unet.eval(), vae.eval(), schedule, answers)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("answers", [as_noise, from_v])
+def test_the_saved_folder_draws_the_same_picture_in_diffusers(tmp_path, answers):
+    model = small(answers)
+    diffusers_folder.save(model, tmp_path)
+    theirs = StableDiffusionPipeline.from_pretrained(tmp_path, local_files_only=True)
+    theirs.set_progress_bar_config(disable=True)
+    picture = theirs(
+        PROMPTS[0],
+        latents=model.noise([5]),
+        num_inference_steps=10,
+        guidance_scale=4.0,
+        output_type="np",
+    ).images
+    ours = model.draw(PROMPTS[:1], [5], visits=10, scale=4.0)
+    ours = ((ours + 1) / 2).permute(0, 2, 3, 1).numpy()
+    assert picture.std() > 0.005  # not an empty picture
+    assert np.abs(picture - ours).max() < 0.1 / 255
+
+
+@pytest.mark.parametrize("answers", [as_noise, from_v])
+def test_a_saved_folder_comes_back_the_same(tmp_path, answers):
+    model = small(answers)
+    diffusers_folder.save(model, tmp_path)
+    again = diffusers_folder.load(tmp_path)
+    assert again.answers is answers
+    torch.testing.assert_close(again.draw(PROMPTS, [1, 2, 3]), model.draw(PROMPTS, [1, 2, 3]))
+
+
+def test_a_folder_of_another_family_or_with_a_part_missing_is_refused(tmp_path, model):
+    diffusers_folder.save(model, tmp_path)
+    (tmp_path / "vae" / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"config.json is missing.*half-finished"):
+        diffusers_folder.load(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(ValueError, match="holds a FluxPipeline, not a StableDiffusionPipeline"):
+        diffusers_folder.load(tmp_path)
+
+
+def test_a_seed_is_one_picture_whatever_the_batch(model):
+    together = model.draw(PROMPTS, [7, 8, 9], visits=5)
+    alone = torch.cat(
+        [model.draw([p], [s], visits=5) for p, s in zip(PROMPTS, [7, 8, 9], strict=True)]
+    )
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+    other = model.draw(PROMPTS, [7, 8, 10], visits=5)
+    assert (other[2] - together[2]).abs().mean() > 1e-3
+
+
+def test_guidance_in_one_batch_is_guidance_in_two_calls(model):
+    x, t = torch.randn(2, 4, 8, 8), torch.tensor([10, 900])
+    full, empty = model.context(PROMPTS[:2]), model.context(["", ""])
+    two_calls = guided(
+        lambda x, t: model.unet(x, t, full), lambda x, t: model.unet(x, t, empty), scale=4.0
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.denoiser(PROMPTS[:2], scale=4.0)(x, t), two_calls(x, t), atol=1e-5, rtol=1e-4
+        )
+
+
+def test_words_scale_negative_prompt_and_sampler_each_change_the_picture(model):
+    plain = model.draw(PROMPTS[:1], [1], visits=5)
+    for other in (
+        model.draw(PROMPTS[1:2], [1], visits=5),
+        model.draw(PROMPTS[:1], [1], visits=5, scale=8.0),
+        model.draw(PROMPTS[:1], [1], visits=5, negative="blue"),
+        model.draw(PROMPTS[:1], [1], visits=5, sampler=dpm_solver_pp),
+        model.draw(PROMPTS[:1], [1], visits=6),
+    ):
+        assert (other - plain).abs().max() > 1e-4
+
+
+def test_redrawing_a_little_keeps_more_than_redrawing_all(model):
+    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    little = model.redraw(picture, PROMPTS[1:2], [2], strength=0.1)
+    much = model.redraw(picture, PROMPTS[1:2], [2], strength=1.0)
+    kept = model.decode(model.encode(picture))
+    assert (little - kept).abs().mean() < (much - kept).abs().mean()
+
+
+def test_inpainting_keeps_what_the_mask_leaves(model):
+    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    nothing = torch.zeros(1, 1, 64, 64)
+    kept = model.inpaint(picture, nothing, PROMPTS[1:2], [2], visits=5)
+    torch.testing.assert_close(kept, model.decode(model.encode(picture)), atol=1e-4, rtol=0)
+    everything = model.inpaint(picture, nothing + 1, PROMPTS[1:2], [2], visits=5)
+    fresh = model.draw(PROMPTS[1:2], [2], visits=5)
+    torch.testing.assert_close(everything, fresh, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", "apple " * 2000, "红苹果 яблоко", "xqzt vrrp", "a\x00b\x1b[2J\n\t", "🍎"]
+)
+def test_any_prompt_gives_a_picture(model, prompt):
+    picture = model.draw([prompt], [0], visits=2)
+    assert picture.shape == (1, 3, 64, 64)
+    assert picture.isfinite().all()
+
+
+@pytest.mark.parametrize(("prompts", "seeds"), [("apple", [1]), (["apple"], [1, 2]), ([], [])])
+def test_prompts_and_seeds_must_match(model, prompts, seeds):
+    with pytest.raises(ValueError, match="as many seeds are wanted"):
+        model.draw(prompts, seeds)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.5, 60.0])
+def test_a_strength_outside_its_range_is_named(model, strength):
+    with pytest.raises(ValueError, match=f"strength goes from above 0.*got {strength}"):
+        model.redraw(torch.zeros(1, 3, 64, 64), ["apple"], [1], strength=strength)
