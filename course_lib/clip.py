@@ -163,7 +163,7 @@ def contrastive_loss(similarity: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
 def emoji(vocabulary: int) -> CLIP:
     """The course's own, for 64x64 pictures: 16 patches and 24 tokens, as they train quickly."""
     text = TextTower(vocabulary, length=24, width=128, layers=4, heads=4)
-    image = ImageTower(size=64, patch=16, width=192, layers=5, heads=6)
+    image = ImageTower(size=64, patch=16, width=160, layers=4, heads=5)
     return CLIP(text, image, d_shared=128)
 
 
