@@ -73,20 +73,14 @@ def show_figure(fig: Figure, *, caption: str, numbers: str = "") -> None:
         print(f"Numbers: {numbers}")
 
 
-def show_pictures(
+def pictures_figure(
     pictures: Tensor | Sequence[Tensor],
     titles: Sequence[str] = (),
     *,
-    caption: str,
     columns: int = 8,
-    numbers: str = "",
     size: int = 0,
-) -> None:
-    """A grid of pictures in [-1, 1]: a batch (n, 1 or 3, h, w) or a list of single ones.
-
-    What lies beyond [-1, 1] is shown clamped. `size` is the width of one in pixels, 0 for a
-    fitting one. Without `numbers` their count, sizes and range are printed, the range in halves.
-    """
+) -> Figure:
+    """The figure of show_pictures, for widgets.explore: a grid of pictures in [-1, 1]."""
     if len(pictures) == 0 or (isinstance(pictures, Tensor) and pictures.ndim != 4):
         got = tuple(pictures.shape) if isinstance(pictures, Tensor) else "an empty list"
         raise ValueError(
@@ -105,29 +99,42 @@ def show_pictures(
     tall = max(a.shape[0] / a.shape[1] for a in shown)
     wrapped = [textwrap.fill(t, max(8, int(w / 5.6))) for t in titles]
     lines = max((t.count("\n") + 1 for t in wrapped), default=0)
-    fig, axes = new_figure(
-        rows, columns, width=columns * w, height=int(rows * (w * tall + 16 * lines + 4))
-    )
+    height = int(rows * (w * tall + 16 * lines + 4))
+    fig, axes = new_figure(rows, columns, width=columns * w, height=height)
     for i, ax in enumerate(axes):
         ax.axis("off")
         if i < len(shown):
             small = shown[i].shape[1] <= w  # whole pixels when enlarged, smooth when reduced
             ax.imshow(shown[i], interpolation="nearest" if small else "antialiased")
             ax.set_title(wrapped[i] if wrapped else "", fontsize=10, pad=3)
-    sizes = sorted({f"{a.shape[1]} x {a.shape[0]}" for a in shown})
-    low = float(min(a.min() for a in shown)) * 2 - 1
-    high = float(max(a.max() for a in shown)) * 2 - 1
-    show_figure(
-        fig,
-        caption=caption,
-        numbers=numbers
-        or f"{len(shown)} pictures of {', '.join(sizes)} pixels, "
-        f"values from {_half(low)} to {_half(high)}",
-    )
+    return fig
 
 
-def _half(value: float) -> float:
-    return round(value * 2) / 2 + 0.0  # no "-0.0"
+def show_pictures(
+    pictures: Tensor | Sequence[Tensor],
+    titles: Sequence[str] = (),
+    *,
+    caption: str,
+    columns: int = 8,
+    numbers: str = "",
+    size: int = 0,
+) -> None:
+    """A grid of pictures in [-1, 1]: a batch (n, 1 or 3, h, w) or a list of single ones.
+
+    What lies beyond [-1, 1] is shown clamped. `size` is the width of one in pixels, 0 for a
+    fitting one. Without `numbers` their count, sizes and range are printed, the range in halves.
+    """
+    fig = pictures_figure(pictures, titles, columns=columns, size=size)
+    sizes = sorted({f"{p.shape[-1]} x {p.shape[-2]}" for p in pictures})
+    low = min(_halves(float(to_rgb(p).min())) for p in pictures)
+    high = max(_halves(float(to_rgb(p).max())) for p in pictures)
+    usual = f"{len(pictures)} pictures of {', '.join(sizes)} pixels, values from {low} to {high}"
+    show_figure(fig, caption=caption, numbers=numbers or usual)
+
+
+def _halves(shade: float) -> float:
+    """A shade in [0, 1] as a value in [-1, 1], to the nearest half."""
+    return round(shade * 4 - 2) / 2
 
 
 def show_overlay(
