@@ -41,7 +41,7 @@ def wrong_shape(kind: str, wanted: tuple[int, ...], seen: tuple[int, ...]) -> st
 def differing_values(wanted: Array, seen: Array, tolerance: float) -> str:
     """Where two arrays of one shape first differ, and the regularity in it if there is one."""
     if wanted.dtype.kind in "Ub":
-        return _first(wanted, seen, wanted != seen)
+        return _first(wanted, seen, np.asarray(wanted != seen))
     a, b = wanted.astype(np.float64), seen.astype(np.float64)
     if (odd := ~np.isfinite(b) & np.isfinite(a)).any():
         name = "NaN (not a number)" if np.isnan(b[odd]).any() else "infinite"
@@ -49,7 +49,7 @@ def differing_values(wanted: Array, seen: Array, tolerance: float) -> str:
             f"{int(odd.sum())} of {a.size} values are {name}. Usual causes: a division by zero, "
             "the root or logarithm of something that is not above zero, memory never filled."
         )
-    off = ~np.isclose(b, a, rtol=tolerance, atol=tolerance, equal_nan=True)
+    off = np.asarray(~np.isclose(b, a, rtol=tolerance, atol=tolerance, equal_nan=True))
     return _first(wanted, seen, off) + _pattern(a, b, tolerance)
 
 
