@@ -2,9 +2,12 @@
 
 import ctypes
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -28,24 +31,47 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 def _by_timer(seconds: float, call: Callable[[], T]) -> T:
     armed = True
+    fired = False
 
-    def stop(*_: Any) -> None:
+    def stop(_: int, frame: FrameType | None) -> None:
+        nonlocal fired
         if armed:
+            fired = True
+            _insist(frame)
             raise TooSlow
 
     started = time.monotonic()
+    trace_before = sys.gettrace()
     handler_before = signal.signal(signal.SIGALRM, stop)
-    # again every half second: a bare `except:` in the slow call may swallow the first
-    timer_before, interval_before = signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    timer_before, interval_before = signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)
     try:
-        return call()
+        result = call()
     finally:
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler_before)
+        sys.settrace(trace_before)
         if timer_before:  # somebody else's timer goes on
             left = timer_before - (time.monotonic() - started)
             signal.setitimer(signal.ITIMER_REAL, max(left, 0.01), interval_before)
+    if fired:
+        raise TooSlow
+    return result
+
+
+def _insist(frame: FrameType | None) -> None:
+    """Raise again at the slow code's next line: a bare `except:` in its loop takes the first."""
+
+    def again(_: FrameType, event: str, __: Any) -> Any:
+        if event == "line":
+            raise TooSlow
+        return again
+
+    sys.settrace(lambda *_: None)
+    ours = str(Path(__file__).parent)
+    while frame and not frame.f_code.co_filename.startswith(ours):
+        frame.f_trace = again
+        frame = frame.f_back
 
 
 def _by_thread(seconds: float, call: Callable[[], T]) -> T:
