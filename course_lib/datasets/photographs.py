@@ -23,10 +23,11 @@ NAMES = (
 
 
 def load(name: str) -> Float[Tensor, "3 h w"]:
-    """One photograph in [-1, 1], longer side 384 pixels; the grey ones have equal channels.
+    """One photograph in [-1, 1], longer side 384 pixels.
 
-    Raises ValueError for an unknown name. Source: scikit-image 0.26 (CC0 or public domain); china
-    and flower: scikit-learn 1.9 (CC BY 2.0, danielbuechele and vultilion).
+    Brick, camera, grass and gravel are grey: their channels are equal, give or take one level of
+    255. Raises ValueError for an unknown name. Source: scikit-image 0.26 (CC0 or public domain);
+    china and flower: scikit-learn 1.9 (CC BY 2.0, danielbuechele and vultilion).
     """
     if name not in NAMES:
         raise ValueError(f"there is no photograph {name!r}; there are {', '.join(NAMES)}")
