@@ -69,13 +69,13 @@ def scenes(
     picture = windows(behind.backgrounds, n, variety, g)
     mask = torch.zeros(n, 1, SIZE, SIZE)
     # (which, how often, from what share of its size, to what share), from the back to the front
-    layers = [(box.fish, 1.0, 0.45, 1.0), (box.fish, 0.15, 0.4, 0.8)]
+    layers = [(box.fish, 1.0, 0.55, 1.0), (box.fish, 0.15, 0.45, 0.8)]
     if decoys:
-        far = [(box.decoys, 0.6, 0.4, 1.0), (box.decoys, 0.25, 0.4, 0.9)]
-        layers = [*far, *layers, (box.decoys, 0.2, 0.3, 0.45)]
+        far = [(box.decoys, 0.6, 0.4, 1.0), (box.decoys, 0.2, 0.4, 0.9)]
+        layers = [*far, *layers, (box.decoys, 0.15, 0.3, 0.45)]
     for things, often, smallest, largest in layers:
         thing = thrown(things, n, smallest, largest, g)
-        thing = lit(recoloured(thing, 0.3 * variety, g), between(0.75, 1.25, n, g))
+        thing = lit(recoloured(thing, 0.6 * variety, g), between(0.75, 1.25, n, g))
         thing = camouflaged(thing, picture, sometimes(0.4, between(0.3, 0.8, n, g), g))
         thing = thing * (torch.rand(n, 1, 1, 1, generator=g) < often)
         picture = paste(picture, thing)
