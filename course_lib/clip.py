@@ -160,9 +160,12 @@ def contrastive_loss(similarity: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
     return (F.cross_entropy(similarity, right) + F.cross_entropy(similarity.T, right)) / 2
 
 
+EMOJI_LENGTH = 24  # ids a caption; the longest needs 24
+
+
 def emoji(vocabulary: int) -> CLIP:
-    """The course's own, for 64x64 pictures: 16 patches and 24 tokens, as they train quickly."""
-    text = TextTower(vocabulary, length=24, width=128, layers=4, heads=4)
+    """The course's own, for 64x64 pictures: few patches, short texts, quick to train."""
+    text = TextTower(vocabulary, length=EMOJI_LENGTH, width=128, layers=4, heads=4)
     image = ImageTower(size=64, patch=16, width=160, layers=4, heads=5)
     return CLIP(text, image, d_shared=128)
 

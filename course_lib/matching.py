@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from course_lib.clip import CLIP, contrastive_loss
+from course_lib.datasets.emoji import Pictures
 
 TELLING = frozenset(
     """man woman person men women people boy girl child adult mr mrs
@@ -63,9 +64,9 @@ class Batches:
 
 
 def jitter(
-    pictures: UInt8[Tensor, "b 3 h w"], generator: torch.Generator
+    pictures: Float[Tensor, "b 3 h w"], generator: torch.Generator
 ) -> Float[Tensor, "b 3 h w"]:
-    """Pictures in [-1, 1], each moved by up to 6 % and resized by up to 10 % on its white ground.
+    """The pictures, in [-1, 1], each moved by up to 6 % and resized by up to 10 % on white.
 
     Colours stay, as captions name them, and nothing is mirrored: arrows and clocks have a side.
     """
@@ -73,9 +74,9 @@ def jitter(
     place = torch.zeros(n, 2, 3)
     place[:, 0, 0] = place[:, 1, 1] = 1 + 0.2 * (torch.rand(n, generator=generator) - 0.5)
     place[:, :, 2] = 0.24 * (torch.rand(n, 2, generator=generator) - 0.5)  # of half the width
-    ink = 1 - pictures.float() / 255  # 0 where white, which is what lies outside too
+    ink = 1 - pictures  # 0 where white, which is what lies outside too
     grid = F.affine_grid(place, list(pictures.shape), align_corners=False)
-    return 1 - 2 * F.grid_sample(ink, grid, align_corners=False)
+    return 1 - F.grid_sample(ink, grid, align_corners=False)
 
 
 def encode_text_in_parts(clip: CLIP, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b d"]:
@@ -117,8 +118,9 @@ def first_among(
 
 @torch.no_grad()
 def embed(
-    clip: CLIP, pictures: UInt8[Tensor, "n 3 h w"], ids: Int[Tensor, "n m"]
+    clip: CLIP, pictures: Pictures | Float[Tensor, "n 3 h w"], ids: Int[Tensor, "n m"]
 ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
     """The vectors of n pictures and of their n captions, 256 at a time, without gradients."""
-    images = [clip.encode_image(part.float() / 127.5 - 1) for part in pictures.split(256)]
-    return torch.cat(images), torch.cat([clip.encode_text(part) for part in ids.split(256)])
+    parts = [slice(i, i + 256) for i in range(0, len(ids), 256)]
+    images = torch.cat([clip.encode_image(pictures[part]) for part in parts])
+    return images, torch.cat([clip.encode_text(ids[part]) for part in parts])

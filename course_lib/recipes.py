@@ -1,0 +1,250 @@
+"""The full training run of each bundled weight: `course train NAME`, or NAME(folder) from here.
+
+A recipe trains on the train split only, checkpoints into `folder` and goes on from there when it
+is started again, and at its end writes NAME.safetensors and its card NAME.json into `folder`.
+"""
+
+import csv
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from course_lib import autoencoder, clip, schedule, weights
+from course_lib.datasets import corpus, emoji, fashion, fish
+from course_lib.denoising import Guesser, denoising_loss, small_scenes, told, untold
+from course_lib.diffusion import noise_loss
+from course_lib.matching import Batches, embed, first_among, jitter, matching_loss
+from course_lib.paths import bundled
+from course_lib.plain_unet import PlainUNet, WithoutSkips
+from course_lib.segmentation import iou, segmentation_loss
+from course_lib.tokenizer import Tokenizer, learn_merges
+from course_lib.training import long_run
+from course_lib.unet import UNet, pixel_32, tiny
+from course_lib.word2vec import Text, TwoLists, Vocabulary, as_numbers, count_words, new_lists, read
+from course_lib.word_vectors import CAPITALS, FAMILY, answered, questions
+
+SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
+
+
+def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
+    """The start of a weight's card: recipe, minutes taken (from the log), hashes of its data."""
+    files = json.loads((bundled("data") / "manifest.json").read_text(encoding="utf-8"))["files"]
+    with (folder / "log.csv").open(newline="") as log:
+        minutes = sum(float(row[2]) for row in csv.reader(log)) / 60
+    return {
+        "recipe": f"course_lib.recipes.{recipe}",
+        "minutes": round(minutes, 1),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "data": {name: file["sha256"] for name, file in files.items() if name.startswith(data)},
+        "split": "train",
+    } | facts
+
+
+def bfloat16() -> torch.autocast:
+    """Mixed precision on the CPU: halves the time of a convolution on processors that know it."""
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def segmentation(folder: Path) -> Path:
+    """The plain UNet of lesson 02 on scenes of fish, composed afresh for every step."""
+    return _segment(lambda: PlainUNet(SEGMENTATION), "segmentation", folder)
+
+
+def segmentation_without_skips(folder: Path) -> Path:
+    """The same run with nothing handed across, for lesson 02 to show what is lost."""
+    return _segment(lambda: WithoutSkips(SEGMENTATION), "segmentation_without_skips", folder)
+
+
+def _segment(make: Callable[[], PlainUNet], name: str, folder: Path) -> Path:
+    """2,500 steps on 16 fresh scenes each; the card gets the IoU on fish never trained on."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = make()
+
+    def loss_of(generator: torch.Generator) -> Tensor:
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        pictures, masks = fish.scenes(16, seed, "train", variety=0.6)
+        with bfloat16():
+            logits = model(pictures)
+        return segmentation_loss(logits.float(), masks)
+
+    steps = 2500
+    trained = long_run(model, loss_of, folder, steps=steps, lr=2e-3)
+    quality = {}
+    for split, backgrounds in (("validation", "validation"), ("test", "train"), ("test", "test")):
+        pictures, masks = fish.scenes(500, 2015, split, backgrounds=backgrounds)
+        with torch.no_grad():
+            logits = torch.cat([trained(batch) for batch in pictures.split(50)])
+        quality[f"IoU, {split} fish on {backgrounds} backgrounds"] = round(
+            float(iou(logits > 0, masks).mean()), 3
+        )
+    facts = {"steps": steps, "batch": 16, "seed": 0, "quality": quality, "licence": "MIT"}
+    made = card(folder, name, "fish/", **facts)
+    return weights.save(trained.state_dict(), made, name, folder)
+
+
+def denoisers(folder: Path) -> Path:
+    """Lessons 03 and 04's six denoisers: told the noise level and not, three seeds of each."""
+    scenes = small_scenes(3000, seed=0)
+    steps, batch_size, lr = 400, 16, 2e-3
+
+    def train(guesser: Callable[[UNet], Guesser], seed: int, run: Path) -> weights.State:
+        torch.manual_seed(seed)
+        unet = tiny()
+
+        def loss_of(g: torch.Generator) -> Tensor:
+            pictures = scenes[torch.randint(len(scenes), (batch_size,), generator=g)]
+            with bfloat16():
+                return denoising_loss(guesser(unet), pictures, g)
+
+        return long_run(
+            unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100
+        ).state_dict()
+
+    state: weights.State = {}
+    minutes = 0.0
+    for seed in range(3):
+        for which, guesser in (("told", told), ("untold", untold)):
+            run = folder / f"{which}_{seed}"
+            trained = train(guesser, seed, run)
+            state |= {f"{which}.{seed}.{key}": value for key, value in trained.items()}
+            minutes += card(run, "", "")["minutes"]
+    facts = card(
+        run,
+        "denoisers",
+        "fish",
+        seeds=[0, 1, 2],
+        minutes=round(minutes, 1),
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        licence="GPL-3.0-or-later, for the fish and backgrounds that it learned from",
+    )
+    return weights.save(state, facts, "denoisers", folder)
+
+
+def pixel_diffusion(folder: Path) -> Path:
+    """Lesson 05's denoiser: noise prediction on ankle boots of 32x32, cosine schedule."""
+    torch.manual_seed(0)
+    model, s, boots = pixel_32(), schedule.cosine(), fashion.load("train")
+    steps, batch_size, lr = 1500, 32, 1.5e-3
+
+    def loss_of(g: torch.Generator) -> Tensor:
+        x0 = boots[torch.randint(len(boots), (batch_size,), generator=g)]
+        with bfloat16():
+            return noise_loss(model, x0, s, g)
+
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100)
+    facts = card(
+        folder,
+        "pixel_diffusion",
+        "fashion",
+        seed=0,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        licence="MIT",
+    )
+    return weights.save(average.state_dict(), facts, "pixel_diffusion", folder)
+
+
+def emoji_clip(folder: Path, steps: int = 400) -> Path:
+    """Lesson 10's CLIP on the emoji of all styles, half of each batch families of captions.
+
+    Also writes emoji_tokenizer/ into `folder`, learned on the training captions.
+    """
+    train = emoji.load(split="train")
+    tokenizer = Tokenizer(learn_merges(train.captions, 1500), clip.EMOJI_LENGTH)
+    tokenizer.save(folder / "emoji_tokenizer")
+    ids, batches = tokenizer(train.captions), Batches(train.captions, batch_size=256)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = clip.emoji(len(tokenizer))
+
+    def loss_of(g: torch.Generator) -> Tensor:
+        rows = batches.draw(g)
+        return matching_loss(model, jitter(train.pictures[rows], g), ids[rows])
+
+    lr = 1e-3
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=50)
+    held_out, g = emoji.load(split="validation"), torch.Generator().manual_seed(0)
+    images, texts = embed(average, held_out.pictures, tokenizer(held_out.captions))
+    quality = {
+        "measured on": f"{len(held_out)} validation pictures, 99 random others of them",
+        "right caption first among 100": first_among(images @ texts.T, 100, g).mean().item(),
+        "right picture first among 100": first_among(texts @ images.T, 100, g).mean().item(),
+    }
+    licence = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
+    facts = {"steps": steps, "batch_size": 256, "lr": lr, "seed": 0, "quality": quality}
+    made = card(folder, "emoji_clip", "emoji/", **facts, licence=licence)
+    return weights.save(average.state_dict(), made, "emoji_clip", folder)
+
+
+def word2vec(folder: Path) -> Path:
+    """Lesson 08's two lists of 20,000 words; of three seeds all are measured, the first is kept."""
+    sentences = corpus.sentences()
+    vocabulary = count_words(sentences)
+    text = as_numbers(sentences, vocabulary)
+    runs = [_two_lists(folder / f"seed_{s}", vocabulary, text, seed=s, epochs=15) for s in range(3)]
+    facts = card(
+        folder / "seed_0",
+        "word2vec",
+        "corpus",
+        seed=0,
+        steps=runs[0][1],
+        epochs=15,
+        window=10,
+        lr=0.05,
+        quality={f"seed {s}": _analogies(lists) for s, (lists, _) in enumerate(runs)},
+        licence="CC BY-SA 4.0, for the paragraphs of Wikipedia that they were learned from",
+    )
+    return weights.save(runs[0][0].state(), facts, "word2vec", folder)
+
+
+def _two_lists(
+    folder: Path, vocabulary: Vocabulary, text: Text, *, seed: int, epochs: int
+) -> tuple[TwoLists, int]:
+    """The lists of one seed and the steps taken; `folder` keeps them after every epoch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lists, done, steps = new_lists(vocabulary, seed=seed), 0, 0
+    path = folder / "checkpoint.safetensors"
+    if path.exists():
+        state = load_file(path)
+        lists = TwoLists(vocabulary.words, state["centre"], state["around"])
+        done, steps = int(state["done"]), int(state["steps"])
+    for epoch in range(done, epochs):
+        since = time.monotonic()
+        steps += read(
+            lists, text, vocabulary, epoch=epoch, of=epochs, window=10, lr=0.05, seed=seed
+        )
+        counts = {"done": torch.tensor(epoch + 1), "steps": torch.tensor(steps)}
+        save_file(lists.state() | counts, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+        with (folder / "log.csv").open("a", newline="") as log:
+            right = answered(lists.first, questions(FAMILY))
+            csv.writer(log).writerow([epoch + 1, right, f"{time.monotonic() - since:.1f}"])
+    return lists, steps
+
+
+def _analogies(lists: TwoLists) -> dict[str, Any]:
+    """How many analogies have the right word among the first five, and the places of two."""
+
+    def place(a: str, b: str, c: str, d: str) -> int:
+        found = [word for word, _ in lists.first.analogy(a, b, c, len(lists.words) - 3)]
+        return found.index(d) + 1
+
+    return {
+        "capitals in first five": f"{answered(lists.first, questions(CAPITALS))} of 182",
+        "family in first five": f"{answered(lists.first, questions(FAMILY))} of 90",
+        "place of queen": place("man", "king", "woman", "queen"),
+        "place of tokyo": place("england", "london", "japan", "tokyo"),
+    }
