@@ -3,12 +3,35 @@
 Vaswani et al. 2017; the transformer inside the UNet is Stable Diffusion's (Rombach et al. 2022).
 """
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from course_lib.shapes import expect_shape
+
+
+def attention_weights(
+    q: Float[Tensor, "*lead n d"],
+    k: Float[Tensor, "*lead m d"],
+    mask: Bool[Tensor, "*some m"] | None = None,
+) -> Float[Tensor, "*lead n m"]:
+    """How much each query looks at each key: softmax(q k' / sqrt(d)), equation 1 without its V.
+
+    Where the mask is False nobody may look, as in F.scaled_dot_product_attention. Every row adds up
+    to 1, but a row that may look nowhere is all zeros, so that what it gathers is zero, not NaN.
+    """
+    scores = q @ k.mT / q.shape[-1] ** 0.5  # (..., n, m)
+    if mask is None:
+        return scores.softmax(dim=-1)
+    hidden = scores.masked_fill(~mask, -torch.inf)
+    return hidden.softmax(dim=-1).masked_fill(~mask, 0.0)
+
+
+def causal_mask(n: int) -> Bool[Tensor, "n n"]:
+    """True where token i (row) may look at token j (column): at itself and at those before it."""
+    return torch.ones(n, n, dtype=torch.bool).tril()
 
 
 class CrossAttention(nn.Module):
@@ -32,15 +55,19 @@ class CrossAttention(nn.Module):
         self.to_out = nn.Linear(d_x, d_x)
 
     def forward(
-        self, x: Float[Tensor, "b n d_x"], context: Float[Tensor, "b m d_context"]
+        self,
+        x: Float[Tensor, "b n d_x"],
+        context: Float[Tensor, "b m d_context"],
+        mask: Bool[Tensor, "*some m"] | None = None,
     ) -> Float[Tensor, "b n d_x"]:
+        """A mask is broadcast to (b, heads, n, m); False means: may not look."""
         expect_shape("CrossAttention", x, "b n d_x", d_x=self.d_x)
         expect_shape(
             "CrossAttention's context", context, "b m d_context", b=len(x), d_context=self.d_context
         )
         q, k = self.queries(x), self.keys(context)
         v = self._split(self.to_v(context))
-        out = F.scaled_dot_product_attention(q, k, v)  # softmax(q k' / sqrt(d)) v, in one go
+        out = F.scaled_dot_product_attention(q, k, v, mask)  # attention_weights(q, k) @ v in one go
         return self.to_out(rearrange(out, "b heads n d -> b n (heads d)"))
 
     def queries(self, x: Float[Tensor, "b n d_x"]) -> Float[Tensor, "b heads n d"]:
@@ -61,8 +88,10 @@ class SelfAttention(CrossAttention):
     def __init__(self, d_x: int, heads: int) -> None:
         super().__init__(d_x, d_x, heads)
 
-    def forward(self, x: Float[Tensor, "b n d_x"]) -> Float[Tensor, "b n d_x"]:  # type: ignore[override]
-        return super().forward(x, x)
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "b n d_x"], mask: Bool[Tensor, "*some n"] | None = None
+    ) -> Float[Tensor, "b n d_x"]:
+        return super().forward(x, x, mask)
 
 
 class GatedFeedForward(nn.Module):

@@ -18,7 +18,7 @@ from course_lib.word_vectors import WordVectors
 
 LINE = 32  # words that are looked at together
 GUESSES = 32  # words drawn blindly for a line, shared by all its words
-CROWD = 8  # how often the commonest word may be in a step: its updates add up, and may overshoot
+PULL = 8  # bound on what one step adds up for the commonest word; it explodes at 24 (tried)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,17 @@ class TwoLists:
         """
         first = self.first
         return float(self.centre[first.id(word)] @ self.around[first.id(other)])
+
+    def state(self) -> dict[str, Tensor]:
+        """Both lists and the words (as bytes, one a line), to be saved with weights.save."""
+        text = torch.tensor(list("\n".join(self.words).encode()), dtype=torch.uint8)
+        return {"words": text, "centre": self.centre, "around": self.around}
+
+
+def from_state(state: dict[str, Tensor]) -> TwoLists:
+    """The lists that `TwoLists.state` gave away."""
+    words = bytes(state["words"].tolist()).decode().split("\n")
+    return TwoLists(tuple(words), state["centre"], state["around"])
 
 
 def count_words(
@@ -152,8 +163,8 @@ def neighbours(
     place = torch.arange(sentence.shape[1])
     distance = (place[:, None] - place).abs()  # (n, n)
     reach = torch.randint(1, window + 1, (*sentence.shape, 1), generator=generator)  # (b, n, 1)
-    same = sentence[:, :, None] == sentence[:, None, :]
-    return same & (distance > 0) & (distance <= reach)
+    same_sentence = sentence[:, :, None] == sentence[:, None, :]
+    return same_sentence & (distance > 0) & (distance <= reach)
 
 
 def blind_guesses(
@@ -171,10 +182,9 @@ def labels(
 
     A word with p neighbours owes p * negatives guesses, which those of its line share.
     """
-    yes = near.float()
-    no = yes.new_ones(*near.shape[:2], guesses)  # (b, n, m)
-    owed = yes.sum(2, keepdim=True) * negatives / guesses  # (b, n, 1)
-    return torch.cat([yes, 0 * no], dim=2), torch.cat([yes, owed * no], dim=2)
+    owed = near.sum(2, keepdim=True) * negatives / guesses  # (b, n, 1)
+    weight = torch.cat([near, owed.expand(-1, -1, guesses)], dim=2)
+    return F.pad(near.float(), (0, guesses)), weight
 
 
 def learn(
@@ -205,17 +215,17 @@ def read(
     sample: float = 1e-3,
     lr: float = 0.025,
     seed: int = 0,
-) -> None:
-    """Read the text once, as number `epoch` of `of` times, and let `lists` learn from it in place.
+) -> int:
+    """Read the text once, as number `epoch` of `of` times; `lists` learn in place. Returns steps.
 
     The learning rate falls in a straight line from `lr` at the start of the first time to zero at
     the end of the last. An epoch depends on its number and seed alone, so a run can be taken up.
     """
     g = torch.Generator().manual_seed(1000 * seed + epoch)
-    ids, sentence = lines_of(text, vocabulary.keep(sample), g)
     noise = vocabulary.noise()
-    commonest = int(ids.flatten().bincount().max()) / ids.numel()  # its share of all places
-    lines = max(1, round(CROWD / (LINE * commonest)))  # a step
+    ids, sentence = lines_of(text, vocabulary.keep(sample), g)
+    commonest = int(ids.flatten().bincount().max()) / len(ids)  # times a line
+    lines = max(1, int(PULL / (lr * commonest * (window + 1) * (1 + negatives))))  # lines a step
     batches = torch.randperm(len(ids), generator=g).split(lines)
     for i, rows in enumerate(batches):
         near = neighbours(sentence[rows], window, g)
@@ -223,3 +233,4 @@ def read(
         label, weight = labels(near, GUESSES, negatives)
         rate = lr * (1 - (epoch + i / len(batches)) / of)
         learn(lists, ids[rows], guesses, label, weight, rate)
+    return len(batches)
