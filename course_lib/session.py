@@ -24,9 +24,9 @@ def begin(seed: int = 0) -> torch.device:
     torch.manual_seed(seed)
     device = pick_device()
     names = {"cuda": "a CUDA GPU", "mps": "Apple's GPU (MPS)", "cpu": "the CPU"}
-    where = "Google Colab" if "google.colab" in sys.modules else "this computer"
+    where = "in Google Colab" if "google.colab" in sys.modules else "on this computer"
     print(
-        f"Course {course_lib.__version__} in {where}, on {names[device.type]}; {_data()} "
+        f"Course {course_lib.__version__} {where}, with {names[device.type]}; {_data()} "
         "Exercises are checked on the CPU."
     )
     return device
