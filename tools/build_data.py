@@ -46,6 +46,7 @@ SETS = (
     "corpus",
     "glove",
     "vocabulary",
+    "texts",
 )
 
 
