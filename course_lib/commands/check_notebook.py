@@ -1,0 +1,63 @@
+"""`course check`: a learner's own notebook, its exercises run and their state in a table."""
+
+import argparse
+import linecache
+from pathlib import Path
+from typing import Any
+
+from course_lib.checks.check import examine
+from course_lib.checks.compare import Verdict
+from course_lib.checks.exercise import Exercise
+from course_lib.checks.find import Found, find_definitions, read_code_cells
+from course_lib.checks.registry import all_exercises, exercises_of
+
+_FILE = "<your notebook>"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`notebook`: the file."""
+    parser.add_argument("notebook", type=Path)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a row for each exercise of the notebook's lesson; 0 when every one is right."""
+    found = find_definitions(read_code_cells(options.notebook))
+    exercises = exercises_of(options.notebook.name[:2]) or tuple(
+        e for e in all_exercises() if e.name in found.definitions
+    )
+    if not exercises:
+        raise ValueError(
+            f"{options.notebook} defines no exercise of this course. Usual cause: the functions "
+            "were renamed, or it is another notebook."
+        )
+    print(f"Runs the definitions in {options.notebook}: only check notebooks that you trust.")
+    verdicts = [(e, verdict(e, found)) for e in exercises]
+    width = max(len(e.id) for e in exercises)
+    for e, v in verdicts:
+        earned = e.points if v.status == "passed" else 0
+        print(f"{e.id:{width}}  {v.status:13}  {earned}/{e.points}  {v.words}".rstrip())
+    passed = [e for e, v in verdicts if v.status == "passed"]
+    print(
+        f"{len(passed)} of {len(exercises)} exercises, {sum(e.points for e in passed)} of "
+        f"{sum(e.points for e in exercises)} points."
+    )
+    for words in found.broken:
+        print(f"A cell could not be read and was left out: {words}")
+    return int(len(passed) < len(exercises))
+
+
+def verdict(exercise: Exercise, found: Found) -> Verdict:
+    """What becomes of one exercise when the notebook's definitions are run."""
+    state = found.status(exercise.name)
+    if state == "not attempted":
+        return Verdict("not attempted")
+    if state == "not found":
+        return Verdict("error", f"no function is called {exercise.name}")
+    names: dict[str, Any] = {"__name__": "notebook"}
+    linecache.cache[_FILE] = (len(found.code), None, found.code.splitlines(True), _FILE)
+    try:
+        exec(compile(found.code, _FILE, "exec"), names)
+    except Exception as error:
+        if exercise.name not in names:
+            return Verdict("error", f"its imports and definitions stop with {error!r}")
+    return examine(exercise, names[exercise.name])

@@ -1,0 +1,82 @@
+"""`course lab`: a learner works on copies, so that the course can be updated under them."""
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from course_lib import paths
+
+_COPIED = ".course_notebooks.json"  # file name -> SHA-256 of what was copied
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`folder`, and `--no-open` for those who use another editor."""
+    parser.add_argument("folder", nargs="?", default="my-course", type=Path)
+    parser.add_argument("--no-open", action="store_true", help="copy only, open nothing")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Copy what is new, open the first lesson."""
+    folder: Path = options.folder
+    copied, kept = copy_notebooks(folder)
+    print(f"Your notebooks are in {folder.resolve()}: {copied} copied, {kept} of yours kept.")
+    if options.no_open:
+        return 0
+    if find_spec("jupyterlab") is None:
+        raise ValueError(
+            f"JupyterLab is not installed. Install it into this Python ({sys.executable}) with "
+            "`python -m pip install jupyterlab`, or open the folder with another editor."
+        )
+    first = min((p.name for p in folder.glob("[0-9][0-9]_*.ipynb")), default="")
+    command = [sys.executable, "-m", "jupyterlab", *([first] if first else [])]
+    return subprocess.run(command, cwd=folder, check=False).returncode
+
+
+def copy_notebooks(folder: Path) -> tuple[int, int]:
+    """Copy the course's notebooks into `folder`. Returns how many were copied, and kept.
+
+    A notebook is replaced by a newer one only if it is still, byte for byte, what was copied there.
+    Raises ValueError when the course has no notebooks or `folder` is not a place for copies.
+    """
+    source = paths.bundled("notebooks")
+    notebooks = sorted(source.glob("*.ipynb"))
+    if not notebooks:
+        raise ValueError(f"there are no notebooks in {source}: build them, or install anew")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; `course lab` wants a folder of its own")
+    if folder.resolve() == source.resolve():
+        raise ValueError(f"{folder} is the course's own folder; choose another for your copies")
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / _COPIED
+    before = _read(record)
+    copied = kept = 0
+    for notebook in notebooks:
+        target, wanted = folder / notebook.name, _sha256(notebook)
+        if target.exists() and _sha256(target) not in (before.get(notebook.name), wanted):
+            kept += 1
+            continue
+        if not target.exists() or _sha256(target) != wanted:
+            part = target.with_suffix(".part")
+            shutil.copyfile(notebook, part)
+            part.replace(target)
+            copied += 1
+        before[notebook.name] = wanted
+    record.write_text(json.dumps(before, indent=1), encoding="utf-8")
+    return copied, kept
+
+
+def _read(record: Path) -> dict[str, str]:
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
