@@ -19,10 +19,10 @@ from course_lib.shapes import expect_shape
 class Gaussian:
     """What the encoder says: for every number of the code a mean and the log of a variance."""
 
-    mean: Float[Tensor, "b c h w"]
-    log_var: Float[Tensor, "b c h w"]
+    mean: Float[Tensor, "b *code"]
+    log_var: Float[Tensor, "b *code"]
 
-    def sample(self, generator: torch.Generator) -> Float[Tensor, "b c h w"]:
+    def sample(self, generator: torch.Generator) -> Float[Tensor, "b *code"]:
         """mean + std * noise: the reparameterisation of Kingma and Welling 2014, equation 10."""
         noise = torch.randn(
             self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
@@ -32,7 +32,7 @@ class Gaussian:
     def kl(self) -> Float[Tensor, " b"]:
         """KL divergence from N(0, 1), in nats a picture (Kingma and Welling 2014, appendix B)."""
         terms = self.mean**2 + self.log_var.exp() - 1 - self.log_var
-        return 0.5 * terms.sum(dim=(1, 2, 3))
+        return 0.5 * terms.flatten(1).sum(dim=1)
 
 
 class VAE(nn.Module):
