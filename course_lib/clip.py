@@ -71,7 +71,7 @@ class TextTower(nn.Module):
         self, vocabulary: int, *, length: int, width: int, layers: int, heads: int
     ) -> None:
         super().__init__()
-        self.end = vocabulary - 1
+        self.end, self.heads = vocabulary - 1, heads
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(torch.randn(length, width) * 0.01)
         self.blocks = nn.ModuleList(Block(width, heads, causal=True) for _ in range(layers))
@@ -105,7 +105,7 @@ class ImageTower(nn.Module):
         super().__init__()
         if size % patch:
             raise ValueError(f"ImageTower: a side of {size} does not split into patches of {patch}")
-        self.size = size
+        self.size, self.heads = size, heads
         self.patches = nn.Conv2d(3, width, kernel_size=patch, stride=patch, bias=False)
         self.summary = nn.Parameter(torch.randn(width) * width**-0.5)  # CLIP's class token
         self.positions = nn.Parameter(torch.randn((size // patch) ** 2 + 1, width) * 0.02)
@@ -160,7 +160,7 @@ def contrastive_loss(similarity: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
     return (F.cross_entropy(similarity, right) + F.cross_entropy(similarity.T, right)) / 2
 
 
-EMOJI_LENGTH = 24  # ids a caption; the longest needs 24
+EMOJI_LENGTH = 24  # ids a caption; the longest of the emoji needs 20
 
 
 def emoji(vocabulary: int) -> CLIP:

@@ -14,8 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from course_lib.clip import CLIP, contrastive_loss
+from course_lib import weights
+from course_lib.clip import CLIP, EMOJI_LENGTH, contrastive_loss, emoji
 from course_lib.datasets.emoji import Pictures
+from course_lib.paths import bundled
+from course_lib.tokenizer import Tokenizer
 
 TELLING = frozenset(
     """man woman person men women people boy girl child adult mr mrs
@@ -124,3 +127,15 @@ def embed(
     parts = [slice(i, i + 256) for i in range(0, len(ids), 256)]
     images = torch.cat([clip.encode_image(pictures[part]) for part in parts])
     return images, torch.cat([clip.encode_text(ids[part]) for part in parts])
+
+
+def trained() -> tuple[CLIP, Tokenizer]:
+    """The course's own CLIP from the bundled weights, ready to use, and its tokenizer.
+
+    Raises what `weights.load_state` raises where a file is missing or damaged.
+    """
+    folder = bundled("data") / "weights" / "emoji_tokenizer"
+    tokenizer = Tokenizer.load(folder, EMOJI_LENGTH)
+    clip = emoji(len(tokenizer))
+    weights.load_into(clip, "emoji_clip")
+    return clip.requires_grad_(False), tokenizer

@@ -6,10 +6,10 @@ transformers fetches them into its own cache, checks them, and shows how far it 
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from course_lib.clip import CLIP, from_transformers, openai_vit_b_32
+from course_lib.clip import CLIP, from_transformers, openai_vit_b_32, to_transformers
 from course_lib.datasets import vocabulary
 from course_lib.tokenizer import Tokenizer
 
@@ -53,3 +53,36 @@ def prepare(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 side side"
     large = F.interpolate(pictures, size=(224, 224), mode="bicubic", antialias=True).clamp(-1, 1)
     mean, spread = (torch.tensor(x, device=pictures.device)[:, None, None] for x in (MEAN, SPREAD))
     return ((large + 1) / 2 - mean) / spread
+
+
+@torch.no_grad()
+def like_transformers(
+    clip: CLIP, ids: Int[Tensor, "b m"], pictures: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, "n b"]:
+    """What transformers' CLIPModel answers with the same weights; ImportError without it."""
+    from transformers import CLIPConfig, CLIPModel
+
+    end = clip.text.end
+    text = {
+        "vocab_size": end + 1,
+        "max_position_embeddings": len(clip.text.positions),
+        "hidden_size": clip.text.norm.weight.shape[0],
+        "intermediate_size": 4 * clip.text.norm.weight.shape[0],
+        "num_hidden_layers": len(clip.text.blocks),
+        "num_attention_heads": clip.text.heads,
+        "bos_token_id": end - 1,
+        "eos_token_id": end,
+        "pad_token_id": end,
+    }
+    image = {
+        "image_size": clip.image.size,
+        "patch_size": clip.image.patches.kernel_size[0],
+        "hidden_size": clip.image.norm_out.weight.shape[0],
+        "intermediate_size": 4 * clip.image.norm_out.weight.shape[0],
+        "num_hidden_layers": len(clip.image.blocks),
+        "num_attention_heads": clip.image.heads,
+    }
+    d_shared = clip.text_to_shared.out_features
+    theirs = CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=d_shared))
+    theirs.load_state_dict(to_transformers(clip.state_dict()))
+    return theirs.eval()(input_ids=ids, pixel_values=pictures).logits_per_image
