@@ -18,6 +18,7 @@ from course_lib.datasets import corpus, digits, emoji, fashion, fish, glove, pho
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 GAP = 2
+PARTS = ("train", "validation", "test")
 
 
 def sheet(rows: list[Tensor]) -> Image.Image:
@@ -46,7 +47,7 @@ def photograph_sheet() -> Image.Image:
 
 
 def fish_sheet() -> Image.Image:
-    """Each row of scenes over the row of its masks; the last two rows are the test's own scenes."""
+    """Each row of scenes over the row of its masks; the last two rows are scenes of the test."""
     rows: list[Tensor] = []
     for n, split in ((30, "train"), (15, "test")):
         pictures, masks = fish.scenes(n, seed=1, split=split)
@@ -86,9 +87,9 @@ def emoji_rows(codes: list[str]) -> Image.Image:
 
 
 def emoji_sheet() -> Image.Image:
-    """Twenty emoji without skin tones, drawn at random."""
+    """Twenty emoji without skin tones, drawn at random; grey where a style has none."""
     codes = [e["code"] for e in emoji.table() if not e["tone"]]
-    return emoji_rows(random.Random(0).sample(codes, 20))
+    return emoji_rows(random.Random(3).sample(codes, 20))
 
 
 def tones_sheet() -> Image.Image:
@@ -149,9 +150,9 @@ def nearest_words() -> str:
 
 def page() -> str:
     """The text of docs/DATA.md."""
-    n = {split: len(digits.load(split)[0]) for split in ("train", "validation", "test")}
-    boots = {split: len(fashion.load(split)) for split in ("train", "validation", "test")}
-    faces = {split: emoji.load(split=split) for split in ("train", "validation", "test")}
+    n = {split: len(digits.load(split)[0]) for split in PARTS}
+    boots = {split: len(fashion.load(split)) for split in PARTS}
+    faces = {split: emoji.load(split=split) for split in PARTS}
     merges = vocabulary.merges()
     joined = ", ".join(f"{a}+{b}" for a, b in merges[1000:1006])
 
@@ -170,8 +171,8 @@ its licence: [data/README.md](../data/README.md). What is for training and what 
 ## Fish (`fish.scenes`, `fish.fixed_500`)
 
 Composed by code from a seed, not photographed: cut-out fish, and things that are not fish, on
-photographs. {counts({s: len(fish.kinds(s)) for s in ("train", "validation", "test")})} kinds of
-fish; {counts({s: len(fish.places(s)) for s in ("train", "validation", "test")})} backgrounds.
+photographs. Kinds of fish: {counts({s: len(fish.kinds(s)) for s in PARTS})}.
+Backgrounds: {counts({s: len(fish.places(s)) for s in PARTS})}.
 
 {draw("fish")}
 {draw("fish_uncut")}
