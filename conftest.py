@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from queue import Empty
 
 import psutil
 import pytest
@@ -50,7 +51,9 @@ def pytest_runtest_call(item):
     """Watch the kernel while a cell runs; afterwards look at what it tried and used."""
     if not _is_cell(item):
         return (yield)
-    watch = _Watch(item.parent.kernel.km.provisioner.process.pid)
+    kernel = item.parent.kernel
+    kernel.get_message = _while_alive(kernel, type(kernel).get_message)
+    watch = _Watch(kernel.km.provisioner.process)
     try:
         result = yield
     finally:
@@ -67,12 +70,29 @@ def pytest_runtest_call(item):
     return result
 
 
-class _Watch:
-    """The kernel's memory, with that of its children, looked at ten times a second."""
+def _while_alive(kernel, get_message):
+    """nbval waits the cell's whole time for a kernel that has died; this looks every second."""
 
-    def __init__(self, pid):
+    def get(stream, timeout=None):
+        until = time.monotonic() + (timeout or 0)
+        while True:
+            try:
+                return get_message(kernel, stream, timeout=1)
+            except Empty:
+                if not kernel.is_alive():
+                    raise RuntimeError("the kernel died") from None
+                if timeout is not None and time.monotonic() > until:
+                    raise
+
+    return get
+
+
+class _Watch:
+    """The memory of a kernel and its children, looked at ten times a second."""
+
+    def __init__(self, process):
         self.peak, self.cpu, self._done = 0.0, 0.0, threading.Event()
-        self._process = psutil.Process(pid)
+        self._process = psutil.Process(process.pid if process else None)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
