@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -119,6 +118,8 @@ def on_white(file: bytes) -> NDArray[np.uint8]:
 
 def drawn(svg: str) -> NDArray[np.uint8]:
     """An SVG, drawn at twice the size and then made smaller, for smooth edges."""
+    import resvg_py  # needed by nobody who only uses the data
+
     side = 2 * SIZE
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
     return on_white(png)
