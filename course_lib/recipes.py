@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from course_lib import autoencoder, clip, schedule, weights
+from course_lib import autoencoder, clip, schedule, unet, weights
 from course_lib.autoencoder import VAE, normalise_latents, vae_loss
 from course_lib.clip import CLIP, contrastive_loss
-from course_lib.datasets import corpus, emoji, fashion, fish
+from course_lib.datasets import corpus, digits, emoji, fashion, fish
 from course_lib.denoising import Guesser, denoising_loss, small_scenes, told, untold
-from course_lib.diffusion import noise_loss
-from course_lib.evaluate import vae_quality
+from course_lib.diffusion import noise_loss, v_loss
+from course_lib.digit_coder import DigitVAE
+from course_lib.evaluate import drawn_quality, vae_quality
 from course_lib.matching import Batches, embed, first_among, jitter, matching_loss
 from course_lib.paths import bundled
 from course_lib.plain_unet import PlainUNet, WithoutSkips
@@ -291,3 +292,50 @@ def emoji_vae(folder: Path, steps: int = 4000) -> Path:
     facts = {"steps": steps, "batch_size": 16, "lr": lr, "seed": 0, "licence": EMOJI_LICENCE}
     made = card(folder, "emoji_vae", "emoji/", **facts, quality=vae_quality(average, "test"))
     return weights.save(average.state_dict(), made, "emoji_vae", folder)
+
+
+def mnist_vae(folder: Path) -> Path:
+    """Lesson 06's plane of digits: a variational autoencoder to 2 numbers, ten times as long."""
+    pictures, _ = digits.load("train")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = DigitVAE(2)
+
+    def loss_of(g: torch.Generator) -> Tensor:
+        return model.loss(pictures[torch.randint(len(pictures), (128,), generator=g)], g)
+
+    steps, lr = 12000, 2e-3
+    average = cast(DigitVAE, long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=2000))
+    test, _ = digits.load("test")
+    with torch.no_grad():
+        error = float((average.decode(average.encode(test).mean) - test).square().mean())
+    facts = {"steps": steps, "batch_size": 128, "lr": lr, "seed": 0, "licence": "MIT"}
+    made = card(folder, "mnist_vae", "digits", **facts, quality={"test error": round(error, 4)})
+    return weights.save(average.state_dict(), made, "mnist_vae", folder)
+
+
+def emoji_unconditional(folder: Path, steps: int = 4000) -> Path:
+    """Lesson 07's denoiser of emoji latents, told nothing: v-prediction, schedule to zero."""
+    latents = emoji_latents()
+    s = schedule.zero_terminal(schedule.scaled_linear())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = unet.emoji_unconditional()
+
+    def loss_of(g: torch.Generator) -> Tensor:
+        return v_loss(model, latents[torch.randint(len(latents), (64,), generator=g)], s, g)
+
+    lr = 1e-3
+    average = cast(UNet, long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200))
+    facts = {"steps": steps, "batch_size": 64, "lr": lr, "seed": 0, "licence": EMOJI_LICENCE}
+    made = card(folder, "emoji_unconditional", "emoji/", **facts, quality=drawn_quality(average, s))
+    return weights.save(average.state_dict(), made, "emoji_unconditional", folder)
+
+
+@torch.no_grad()
+def emoji_latents() -> Tensor:
+    """All training pictures through the bundled autoencoder, once: latents (n, 4, 8, 8)."""
+    vae = cast(VAE, weights.load_into(autoencoder.emoji(), "emoji_vae"))
+    pictures = emoji.load(split="train").pictures
+    rows = torch.arange(len(pictures)).split(100)
+    return torch.cat([vae.to_latents(pictures[r]) for r in rows])

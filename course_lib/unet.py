@@ -172,6 +172,11 @@ def pixel_32() -> UNet:
     return UNet(1, (16, 32, 64), (False, False, True))
 
 
+def emoji_unconditional() -> UNet:
+    """For the emoji's latents (4, 8, 8), told nothing (lesson 07)."""
+    return UNet(4, (64, 128), (True, False))
+
+
 def emoji_latent(d_context: int = 128) -> UNet:
     """For the emoji's latents (4, 8, 8), told what to draw by a text (lessons 07, 11 and 12)."""
     return UNet(4, (96, 192), (True, False), d_context=d_context, heads=4)

@@ -1,0 +1,586 @@
+# title: Autoencoders
+# box: autoencoder
+# read: 45
+# run: 40
+# build: an autoencoder, a variational one, and the measure that says what they lose.
+# before: [lesson 01](01_convolutions.ipynb) (convolutions); [lesson 05](05_diffusion.ipynb) helps.
+# gpu: no
+
+# %%
+import io
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+from course_lib import autoencoder, weights
+from course_lib.datasets import digits, emoji, photographs
+from course_lib.diffusion import add_noise
+from course_lib.digit_coder import Autoencoder, DigitVAE
+from course_lib.plots import (
+    PALETTE,
+    new_figure,
+    pictures_figure,
+    show_curves,
+    show_figure,
+    show_heatmap,
+    show_pictures,
+)
+from course_lib.schedule import scaled_linear
+from course_lib.training import random_batches, train
+from course_lib.widgets import drag_pad, explore
+
+# %% [markdown]
+# ## 1  How small can a picture be made?
+#
+# You send coded pictures every day. JPEG is an **encoder** (picture to few bytes) and a
+# **decoder** (bytes to a picture that looks the same). Nobody trained it: people chose what the
+# eye will not miss. **Guess:** how many times smaller does a photograph get before you see it?
+
+# %%
+china = photographs.load("china")[:, :, :256]  # (3, h, 256), in [-1, 1]
+
+
+def jpeg(picture, quality):
+    """The picture as JPEG gives it back, and how many bytes it took."""
+    file = io.BytesIO()
+    to_pil_image((picture + 1) / 2).save(file, "JPEG", quality=quality)
+    back = pil_to_tensor(Image.open(file)).float() / 127.5 - 1
+    return back, len(file.getvalue())
+
+
+# %%
+qualities = [90, 30, 8, 2]
+coded = [jpeg(china, quality) for quality in qualities]
+show_pictures(
+    [china, *(back for back, _ in coded)],
+    ["the photograph", *(f"1 / {china.numel() / size:.0f} of the bytes" for _, size in coded)],
+    columns=5,
+    caption="a tenth of the bytes looks the same; then blocks of 8x8 appear, and the roof loses "
+    "its tiles.",
+    numbers=f"bytes at most a tenth of {china.numel():,} from quality 30 on: "
+    f"{coded[1][1] * 10 < china.numel()}",
+)
+
+# %% [markdown]
+# "Looks the same" needs a number. The usual one is the **peak signal-to-noise ratio**, PSNR:
+# compare the error with the largest possible value, and count in decibels. 40 dB is hardly seen,
+# 20 dB plainly is. Pictures here go from -1 to 1, so the peak is 2, and its square 4.
+#
+# {fold In symbols}
+# $$\text{PSNR} = 10 \log_{10} \frac{2^2}{\frac1n \sum_i (\hat x_i - x_i)^2}$$
+# {end}
+
+
+# %%
+def psnr(guess, picture):
+    """PSNR of each picture (b, c, h, w) in [-1, 1], in decibels: (b,)."""
+    # BEGIN SOLUTION
+    error = ((guess - picture) ** 2).mean(dim=(1, 2, 3))
+    return 10 * torch.log10(4 / error)
+    # END SOLUTION
+
+
+psnr = check("06.psnr", psnr)
+
+# %%
+sizes = [size for _, size in coded]
+decibels = [psnr(back[None], china[None]).item() for back, _ in coded]
+show_curves(
+    {"JPEG": (sizes, decibels)},
+    x_label="bytes",
+    y_label="PSNR (dB)",
+    log_x=True,
+    caption="the trade of every codec: the fewer the bytes, the larger the error.",
+    numbers=f"falls with every step: {decibels == sorted(decibels, reverse=True)}",
+)
+
+# %% [markdown]
+# ## 2  Can a network invent its own code?
+#
+# Make it: an encoder that ends in only **two numbers**, a decoder that starts from them, and one
+# wish, that the picture comes back. It never hears what the numbers should mean. This is an
+# **autoencoder** (Hinton and Salakhutdinov 2006). Our pictures: MNIST's digits, 784 pixels each.
+
+# %%
+train_x, train_y = digits.load("train")
+test_x, test_y = digits.load("test")
+show_pictures(
+    test_x[:8],
+    caption="digits that people wrote, 28 x 28 pixels. **Guess:** can two numbers say which, "
+    "and how?",
+)
+
+# %% [markdown]
+# The encoder, made as small as possible: lay the picture out as one row of pixels, then two
+# layers, without biases, with `F.silu` between them.
+
+
+# %%
+def encode(picture, weight_in, weight_out):
+    """A picture (h, w) through a layer (hidden, h*w), SiLU and a layer (d, hidden): (d,)."""
+    # BEGIN SOLUTION
+    return weight_out @ F.silu(weight_in @ picture.flatten())
+    # END SOLUTION
+
+
+encode = check("06.encode", encode)
+
+# %%
+torch.manual_seed(0)
+code = encode(test_x[0, 0], torch.randn(64, 784) / 28, torch.randn(2, 64) / 8)
+print("a picture of", test_x[0].numel(), "pixels became", code.numel(), "numbers")
+
+# %% [markdown]
+# The course's `Autoencoder` has one layer more on each side, and biases. We train three, whose
+# codes have 2, 5 and 10 numbers. **Guess** how much better ten are than two.
+
+
+# %%
+def batches():
+    rows = random_batches(len(train_x), 128, torch.Generator().manual_seed(0))
+    return (train_x[i] for i in rows)
+
+
+coders = {}
+for d_code in (2, 5, 10):
+    torch.manual_seed(0)
+    coders[d_code] = Autoencoder(d_code)
+    train(coders[d_code].parameters(), batches(), coders[d_code].loss, steps=800, lr=2e-3)
+
+# %%
+with torch.no_grad():
+    back = {d: coder.decode(coder.encode(test_x)) for d, coder in coders.items()}
+show_pictures(
+    torch.cat([test_x[:8], *(b[:8] for b in back.values())]),
+    ["drawn by people", *[""] * 7, *(t for d in back for t in (f"from {d} numbers", *[""] * 7))],
+    caption="two numbers give the right kind of digit, mostly; ten give this very digit.",
+)
+
+# %%
+error = {d: F.mse_loss(b, test_x).item() for d, b in back.items()}
+blind = F.mse_loss(train_x.mean(dim=0).expand_as(test_x), test_x).item()
+falls = blind > error[2] > error[5] > error[10]
+show_curves(
+    {"test digits": ([0, *error], [blind, *error.values()])},
+    x_label="numbers in the code",
+    y_label="mean squared error",
+    caption="the error on digits never trained on. At 0 numbers stands the best blind guess, "
+    "the mean digit.",
+    numbers=f"it falls from 0 to 2 to 5 to 10 numbers: {falls}; ten leave less than half of "
+    f"two's: {error[10] < error[2] / 2}",
+)
+
+# %% [markdown]
+# ## 3  What do the two numbers mean?
+#
+# Two numbers are a point on a plane, so we can look. Each test digit is drawn where the encoder
+# puts it. **Guess** before you look: do the ones lie together?
+
+
+# %%
+def draw_plane(codes, caption, numbers):
+    """The test digits as figures 0 to 9 at their codes (n, 2)."""
+    fig, (ax,) = new_figure(width=460, height=400)
+    for (a, b), label in zip(codes[:400].tolist(), test_y[:400].tolist(), strict=True):
+        colour = PALETTE[label % len(PALETTE)].colour
+        ax.text(a, b, str(label), color=colour, fontsize=9, ha="center", va="center")
+    (left, low), (right, high) = codes.amin(dim=0).tolist(), codes.amax(dim=0).tolist()
+    ax.set(xlim=(left, right), ylim=(low, high), xlabel="first number", ylabel="second number")
+    show_figure(fig, caption=caption, numbers=numbers)
+
+
+def nearest_is_same(codes):
+    """The share of test digits whose nearest neighbour on the plane has the same label."""
+    distance = torch.cdist(codes, codes).fill_diagonal_(float("inf"))
+    return (test_y[distance.argmin(dim=1)] == test_y).float().mean().item()
+
+
+# %%
+with torch.no_grad():
+    plain_codes = coders[2].encode(test_x)
+together = nearest_is_same(plain_codes)
+draw_plane(
+    plain_codes,
+    "equal digits lie together, though no label was ever given; ones, zeros and sixes lie far "
+    "apart.",
+    f"the nearest neighbour is the same digit for more than half: {together > 0.5}; by chance a "
+    "tenth",
+)
+
+# %% [markdown]
+# ## 4  Break it on purpose: a point nobody coded
+#
+# The decoder takes *any* two numbers. Walk over the plane and decode at every stop. **Guess:** is
+# there a digit everywhere?
+
+
+# %%
+def walk(decode, low, high, steps=12):
+    """Pictures decoded at steps x steps points between the corners, the top row first."""
+    across = torch.linspace(low[0], high[0], steps)
+    down = torch.linspace(high[1], low[1], steps)
+    points = torch.cartesian_prod(down, across).flip(1)  # (steps**2, 2)
+    with torch.no_grad():
+        return decode(points)
+
+
+def sheet(pictures, steps=12):
+    """steps**2 digits as one large picture (1, h, w)."""
+    grid = pictures.reshape(steps, steps, 28, 28).transpose(1, 2)
+    return grid.reshape(1, steps * 28, steps * 28)
+
+
+def not_a_digit(pictures, limit=0.22):
+    """The share of pictures that are far (mean squared error) from every training digit."""
+    distance = torch.cdist(pictures.flatten(1), train_x.flatten(1)) ** 2 / 784
+    return (distance.amin(dim=1) > limit).float().mean().item()
+
+
+# %%
+low, high = plain_codes.amin(dim=0), plain_codes.amax(dim=0)
+plain_walk = walk(coders[2].decode, low, high)
+show_pictures(
+    [sheet(plain_walk)],
+    size=400,
+    caption="144 points of the plain autoencoder's plane. Between the digits lie smears that "
+    "are none.",
+)
+
+# %% [markdown]
+# The plain autoencoder never had to care about points between its codes: there are **holes**. A
+# machine that should draw *new* pictures cannot pick its codes from such a plane.
+#
+# ## 5  How do we close the holes?
+#
+# Two ideas, together the **variational autoencoder** (Kingma and Welling 2014). First: the encoder
+# answers not with a point but with a small **cloud**, a mean and a spread for each number, and the
+# decoder must cope with any point of it.
+#
+# {fold In symbols}
+# $$z = \mu + e^{\frac12 \log \sigma^2} \cdot \varepsilon, \qquad \varepsilon \sim N(0, 1)$$
+#
+# The network gives $\log\sigma^2$ (`log_var`), which may be any number, so that the spread never
+# gets negative. Written like this, gradients pass through to both: the *reparameterisation trick*.
+# {end}
+
+
+# %%
+def sample_code(mean, log_var, noise):
+    """A point of the cloud: `noise` is plain noise of the same shape."""
+    # BEGIN SOLUTION
+    return mean + (0.5 * log_var).exp() * noise
+    # END SOLUTION
+
+
+sample_code = check("06.sample_code", sample_code)
+
+# %%
+g = torch.Generator().manual_seed(0)
+noise = torch.randn(300, 2, generator=g)
+clouds = {
+    "spread 1": sample_code(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]), noise),
+    "spread 0.3": sample_code(torch.tensor([3.0, 1.0]), torch.tensor([-2.4, -2.4]), noise),
+}
+fig, (ax,) = new_figure(width=380, height=260)
+for (name, points), style in zip(clouds.items(), PALETTE, strict=False):
+    ax.scatter(*points.T, s=9, color=style.colour, marker=style.marker, label=name)
+ax.legend(fontsize=9)
+ax.set_aspect("equal")
+show_figure(
+    fig,
+    caption="two codes as clouds: the same noise, made wider or narrower and moved to its mean.",
+    numbers=f"spreads {', '.join(f'{p.std().item():.1f}' for p in clouds.values())}",
+)
+
+# %% [markdown]
+# Second: left alone, the network would make all clouds tiny points again. So a **pull** is added to
+# the loss: each cloud should look like the plain cloud around 0, N(0, 1). How far it is from that
+# is the Kullback-Leibler divergence.
+#
+# {fold In symbols}
+# $$\text{KL} = \tfrac12 \sum_i \left(\mu_i^2 + \sigma_i^2 - 1 - \log \sigma_i^2\right)$$
+# {end}
+
+
+# %%
+def kl(mean, log_var):
+    """For each row of the batch (b, d), in nats: (b,)."""
+    # BEGIN SOLUTION
+    return 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(dim=1)
+    # END SOLUTION
+
+
+kl = check("06.kl", kl)
+
+# %%
+zeros = torch.zeros(61, 1)
+far = torch.linspace(-3, 3, 61)[:, None]
+show_curves(
+    {
+        "moved from 0": (far[:, 0].tolist(), kl(far, zeros).tolist()),
+        "log-variance changed": (far[:, 0].tolist(), kl(zeros, far).tolist()),
+    },
+    x_label="by how much",
+    y_label="KL (nats)",
+    caption="no pull at 0, where the cloud is N(0, 1); a cloud that is too narrow is pulled "
+    "gently, one too wide hard.",
+    numbers=f"both are 0 in the middle: {kl(zeros[:1], zeros[:1]).item() == 0}",
+)
+
+# %%
+torch.manual_seed(0)
+vae = DigitVAE(2)
+g = torch.Generator().manual_seed(1)
+losses = train(vae.parameters(), batches(), lambda x: vae.loss(x, g), steps=1500, lr=2e-3)
+show_curves(
+    {"error + pull": losses[::15]},
+    x_label="step / 15",
+    y_label="loss",
+    caption="the loss of the variational autoencoder falls as any other's does.",
+)
+
+# %% [markdown]
+# The bundled `mnist_vae` is the same class, trained eight times as long. Its plane, walked from -2
+# to 2:
+
+# %%
+vae = weights.load_into(DigitVAE(2), "mnist_vae")
+vae_walk = walk(vae.decode, (-2, -2), (2, 2))
+show_pictures(
+    [sheet(plain_walk), sheet(vae_walk)],
+    ["plain: as far as its codes go", "variational: from -2 to 2"],
+    size=330,
+    caption="on the right nearly every point is a digit, and one turns into the next; all ten "
+    "are there.",
+    numbers="fewer points that are no digit than on the left: "
+    f"{not_a_digit(vae_walk) < not_a_digit(plain_walk)}",
+)
+
+# %%
+with torch.no_grad():
+    vae_codes = vae.encode(test_x).mean
+spread = vae_codes.std(dim=0)
+draw_plane(
+    vae_codes,
+    "the codes fill a round cloud around 0, without gaps: the shape they were pulled towards.",
+    f"spreads between 0.5 and 2: {bool(((spread > 0.5) & (spread < 2)).all())}",
+)
+
+# %% [markdown]
+# ### Play: drag a point over the plane
+#
+# Where this notebook is live, drag the point (or move the sliders) and watch what the two numbers
+# decode to. Find all ten digits. **Guess:** what lies half-way between a 4 and a 9?
+
+
+# %%
+def decoded(point):
+    with torch.no_grad():
+        picture = vae.decode(torch.tensor([point]))
+    return pictures_figure(picture, [f"({point[0]:.1f}, {point[1]:.1f})"], size=160)
+
+
+explore(
+    decoded,
+    caption="the digit at one point of the plane.",
+    point=drag_pad(-2.5, 2.5, start=(0.5, -0.5)),
+)
+
+# %% [markdown]
+# ## 6  Half-way between two digits
+#
+# Between two *pictures* lies a double exposure. Between two *codes* lies, if there are no holes, a
+# row of digits.
+
+# %%
+first, last = test_x[test_y == 3][0], test_x[test_y == 8][0]
+share = torch.linspace(0, 1, 8)
+faded = torch.stack([(1 - s) * first + s * last for s in share])
+with torch.no_grad():
+    a, b = vae.encode(torch.stack([first, last])).mean
+    walked = vae.decode(torch.stack([(1 - s) * a + s * b for s in share]))
+show_pictures(
+    torch.cat([faded, walked]),
+    ["pixels", *[""] * 7, "codes", *[""] * 7],
+    caption="above, a 3 fades out while an 8 fades in; below, one turns into the other.",
+)
+
+# %% [markdown]
+# ## 7  And in colour, for real?
+#
+# Stable Diffusion's autoencoder is this idea with convolutions, attention, and a code that keeps
+# its place: 512 x 512 x 3 become 64 x 64 x 4. Ours is the same class with narrow layers. **Guess:**
+# by what factor does the code get smaller?
+
+# %%
+coder = weights.load_into(autoencoder.emoji(), "emoji_vae")
+with torch.device("meta"):  # shapes only
+    real = autoencoder.stable_diffusion()
+print(
+    f"Stable Diffusion: {512 * 512 * 3:,} to {64 * 64 * 4:,} numbers, "
+    f"{512 * 512 * 3 // (64 * 64 * 4)} to 1"
+)
+print(
+    f"ours:             {64 * 64 * 3:,} to {8 * 8 * 4:,} numbers, {64 * 64 * 3 // (8 * 8 * 4)} to 1"
+)
+for name, model in (("Stable Diffusion", real), ("ours", coder)):
+    print(f"{name}: {sum(p.numel() for p in model.parameters()):,} weights")
+
+# %%
+test = emoji.load(split="test")
+chosen = torch.linspace(0, len(test) - 1, 8).round().long()
+pictures = test.pictures[chosen]
+with torch.no_grad():
+    back = coder.to_pictures(coder.to_latents(pictures))
+show_pictures(
+    torch.cat([pictures, back, (back - pictures).abs() * 2 - 1]),
+    ["original", *[""] * 7, "from 256 numbers", *[""] * 7, "what was lost", *[""] * 7],
+    caption="emoji it never saw, through 256 numbers and back. What is lost lies along edges "
+    "and in small marks.",
+)
+
+# %%
+with torch.no_grad():
+    rows = torch.arange(0, len(test), 4)
+    all_back = torch.cat(
+        [coder.to_pictures(coder.to_latents(test.pictures[r])) for r in rows.split(64)]
+    )
+quality = psnr(all_back, test.pictures[rows])
+white = psnr(torch.ones_like(all_back), test.pictures[rows])
+by_style = {s: quality[[test.styles[i] == s for i in rows]].mean().item() for s in emoji.STYLES}
+fig, (ax,) = new_figure(height=220)
+for i, (style, decibel) in enumerate(by_style.items()):
+    ax.barh(style, decibel, color=PALETTE[i].colour, hatch=PALETTE[i].hatch, edgecolor="w")
+ax.set(xlabel="PSNR on test pictures (dB)")
+show_figure(
+    fig,
+    caption="flat styles come back better than the shaded one of three dimensions, whose every "
+    "pixel is its own.",
+    numbers=f"over 22 dB in every style: {min(by_style.values()) > 22}; a white sheet of paper "
+    f"has under 15: {white.mean().item() < 15}",
+)
+
+# %% [markdown]
+# Is that good? Let JPEG try with as many bytes. Our 256 numbers, in half precision, are 512 bytes;
+# JPEG needs more than that for its headers alone, so it gets its lowest quality.
+
+# %%
+of_jpeg = [jpeg(p, 1) for p in pictures]
+theirs = torch.stack([b for b, _ in of_jpeg])
+show_pictures(
+    torch.cat([theirs, back]),
+    ["JPEG, quality 1", *[""] * 7, "ours", *[""] * 7],
+    caption="a codec that has seen ten thousand emoji beats one made for everything, on emoji.",
+    numbers=f"JPEG took over 512 bytes for each: {min(n for _, n in of_jpeg) > 512}; ours has "
+    "the better PSNR: "
+    f"{psnr(back, pictures).mean().item() > psnr(theirs, pictures).mean().item()}",
+)
+
+# %% [markdown]
+# ## 8  A look inside: where does a number live?
+#
+# The code is a small picture of its own, 8 x 8 with four channels. Change one place of it a little.
+# **Guess:** does the whole picture change?
+
+# %%
+with torch.no_grad():
+    latents = coder.to_latents(pictures[:1])  # (1, 4, 8, 8)
+    poked = latents.clone()
+    poked[0, :, 2, 5] += 1.5
+    change = (coder.to_pictures(poked) - coder.to_pictures(latents)).abs().amax(dim=1, keepdim=True)
+near = change[0, 0, 8:32, 32:56].sum() / change.sum()
+show_pictures(
+    [pictures[0], *(latents[0, :, None] / 2), change[0] * 2 - 1],
+    ["picture", "channel 0", "channel 1", "channel 2", "channel 3", "what a poke changes"],
+    columns=6,
+    caption="the four channels still show the drawing. Poke one of 64 places, and only its "
+    "neighbourhood changes.",
+    numbers="more than two thirds of the change within 24 x 24 of 64 x 64 pixels: "
+    f"{near.item() > 0.67}",
+)
+
+# %% [markdown]
+# So a latent keeps its place, like a pixel, and a UNet can work on it as on a picture.
+#
+# ## 9  Why are latents scaled?
+#
+# Diffusion mixes picture and noise by fixed shares, and its noise has spread 1. If codes had
+# spread 5, "half noise" would hardly hide them. So the codes of the training pictures are divided
+# by their spread: **one number**, in Stable Diffusion 0.18215.
+
+# %%
+schedule, g = scaled_linear(), torch.Generator().manual_seed(0)
+t = torch.tensor([500])
+with torch.no_grad():
+    noise = torch.randn(1, 4, 8, 8, generator=g)
+    scaled = add_noise(latents, noise, t, schedule)
+    large = add_noise(latents * 5, noise, t, schedule) / 5
+    shown = torch.cat([coder.to_pictures(x) for x in (latents, large, scaled)])
+print(f"this VAE's scale is a number between 0.05 and 5: {0.05 < coder.scale.item() < 5}")
+show_pictures(
+    shown,
+    ["no noise", "t = 500, spread 5", "t = 500, spread 1"],
+    caption="the same noise at the same time: on codes that are too large it does next to nothing.",
+    size=150,
+)
+
+# %%
+with torch.no_grad():
+    codes = coder.to_latents(test.pictures[rows[:200]])
+show_heatmap(
+    torch.stack([codes.mean(dim=(0, 2, 3)), codes.std(dim=(0, 2, 3))]),
+    x_labels=[f"channel {i}" for i in range(4)],
+    y_labels=["mean", "spread"],
+    caption="after scaling each channel has a mean near 0 and a spread near 1, on test pictures "
+    "too.",
+    numbers="spreads between 0.7 and 1.3: "
+    f"{bool((codes.std(dim=(0, 2, 3)) - 1).abs().max() < 0.3)}",
+)
+
+# %% [markdown]
+# ## Check yourself
+#
+# {fold 1. What is an autoencoder asked to do, and what is it never told?}
+# To give its input back through a narrow middle. It is never told what the code should mean.
+# {end}
+# {fold 2. Why can one not draw new digits with the plain one?}
+# Its plane has holes: points that no training digit was ever coded to, which decode to smears.
+# {end}
+# {fold 3. What would happen to the clouds without the KL pull?}
+# They would shrink to points: noise only hurts the picture that comes back.
+# {end}
+# {fold 4. A picture of 64 x 64 x 3 as 8 x 8 x 4: what is the ratio?}
+# 12,288 to 256, 48 to 1.
+# {end}
+# {fold 5. Why is the code divided by its spread before diffusion?}
+# So that noise of spread 1 hides it as the schedule says.
+# {end}
+
+# %% [markdown]
+# ## Recap
+#
+# 1. An encoder makes a picture small, a decoder makes it large again, and the error between is all
+#    the teaching they need.
+# 2. Two numbers are enough to sort digits, ten to draw this very one.
+# 3. A variational autoencoder codes clouds, pulled towards N(0, 1), and so leaves no holes.
+# 4. Ours turns 12,288 numbers into 256 and loses edges and small marks.
+# 5. One scale brings the codes to spread 1, which is what diffusion expects.
+
+# %% [markdown]
+# ## Where this sits in Stable Diffusion
+#
+# The encoder makes the latents that the UNet is trained on; the decoder turns the last latent into
+# the picture you see. In between, everything happens on 1 / 48 of the numbers:
+# [lesson 07](07_latent_diffusion.ipynb).
+#
+# Ours is trained on the mean square and absolute error with a faint pull. Stable Diffusion's also
+# has a perceptual loss and a critic, a small GAN, which is why its edges are crisper.
+#
+# ## Further reading
+#
+# - G. Hinton, R. Salakhutdinov: Reducing the Dimensionality of Data with Neural Networks (2006).
+# - D. Kingma, M. Welling: Auto-Encoding Variational Bayes (2014).
+# - I. Higgins and others: beta-VAE (2017), on how hard to pull.
+# - R. Rombach and others: High-Resolution Image Synthesis with Latent Diffusion Models (2022).
