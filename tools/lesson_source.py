@@ -18,7 +18,7 @@ STUB = 'raise NotImplementedError("your turn")'
 _SOLUTION = re.compile(
     r"^(?P<indent> *)# BEGIN SOLUTION *\n(?P<lines>.*?)^ *# END SOLUTION *\n?", re.M | re.S
 )
-_FOLD = re.compile(r"^\{fold (?P<title>.+)\} *\n(?P<text>.*?)^\{end\} *$", re.M | re.S)
+_FOLD = re.compile(r"^\{fold (?P<title>[^\n]+)\} *\n(?P<text>.*?)^\{end\} *$", re.M | re.S)
 _CHECK = re.compile(r"\bcheck\(\s*[\"'](?P<id>\d\d\.\w+)[\"']")
 _KEYS = ("title", "box", "read", "run", "build", "before", "gpu")
 
