@@ -3,7 +3,7 @@
 # read: 45
 # run: 40
 # build: the layer that lets each word choose which other words to listen to.
-# before: [lesson 04](04_positional_encoding.ipynb) for places, [lesson 08](08_word2vec.ipynb) for words as vectors.
+# before: places from [lesson 04](04_positional_encoding.ipynb), words from [08](08_word2vec.ipynb).
 # gpu: no
 
 # %%
@@ -18,7 +18,7 @@ from course_lib.plots import PALETTE, new_figure, show_curves, show_figure, show
 from course_lib.positional import positional_encoding
 from course_lib.self_attention import EncoderBlock
 from course_lib.training import train
-from course_lib.widgets import explore, slider, text
+from course_lib.widgets import explore, text
 from course_lib.word_vectors import WordVectors
 
 # %% [markdown]
@@ -28,8 +28,8 @@ from course_lib.word_vectors import WordVectors
 # >
 # > the film was long and **not funny**
 #
-# The same seven words, and one is praise. Whoever wants to tell them apart must know *which* word the
-# "not" belongs to. A convolution could: it weighs its neighbours **by place**. But what matters is
+# The same seven words, and one is praise. Whoever wants to tell them apart must know *which* word
+# the "not" belongs to. A convolution could: it weighs its neighbours **by place**. But what matters is
 # not always next door. **Attention** weighs **by content**: each word looks at all others and
 # decides whom to listen to.
 #
@@ -82,7 +82,7 @@ show_heatmap(
     scores,
     x_labels=sentence,
     y_labels=sentence,
-    caption="by content: the hospital people find each other, the instruments too, across any distance.",
+    caption="by content: hospital people find each other, instruments too, at any distance.",
     numbers=f"the table equals its mirror image: {torch.allclose(scores, scores.T)}",
 )
 
@@ -102,7 +102,7 @@ ax.set_xticks(range(7), sentence, rotation=30)
 ax.legend()
 show_figure(
     fig,
-    caption="every word has grown, and those with many friends most. A few such layers would explode.",
+    caption="every word has grown, those with many friends most. A few such layers explode.",
     numbers=f"every word is longer than before: {bool((after > before).all())}",
 )
 
@@ -174,7 +174,7 @@ show_heatmap(
     y_labels=["the words", "version 1", "version 2"],
     width=560,
     caption="lengths of the words: version 1 lets them grow, version 2 mixes without growing.",
-    numbers=f"version 2 grows no word beyond the longest: {bool(rows[2].max() <= rows[0].max() + 1e-4)}",
+    numbers=f"version 2 grows no word: {bool((rows[2] <= rows[0] + 1e-4).all())}",
 )
 
 # %% [markdown]
@@ -266,7 +266,7 @@ show_heatmap(
     y_labels=sentence,
     x_label="looked at",
     y_label="looks",
-    caption="a causal mask: each word looks at itself and at those before it, so the first has no choice.",
+    caption="a causal mask: each word looks at itself and those before; the first has no choice.",
     numbers=f"above the diagonal all is 0: {bool((share.triu(1) == 0).all())}; rows add up to 1: "
     f"{torch.allclose(share.sum(1), torch.ones(7))}",
 )
@@ -431,7 +431,7 @@ show_curves(
     },
     x_label="steps / 20",
     y_label="loss",
-    caption="with places the loss stays for a while, then falls: it has found out whom to listen to. "
+    caption="with places the loss stays for a while, then falls: now it knows whom to listen to. "
     "The others never leave the loss of a coin, 0.69.",
     numbers=f"with places below 0.1 at the end: {bool(smooth(losses)[-1] < 0.1)}",
 )
@@ -464,7 +464,7 @@ ax.set(xlim=(0, 1), xlabel="share of unseen sentences read rightly")
 ax.invert_yaxis()
 show_figure(
     fig,
-    caption="no places, no word order: attention falls back to a coin (dotted), like the bag of words.",
+    caption="no places, no word order: attention is a coin (dotted), like the bag of words.",
     numbers=f"with places above 0.97: {score['attention with places'] > 0.97}; the others between "
     f"0.48 and 0.52: {all(0.48 < v < 0.52 for v in list(score.values())[1:])}",
 )
@@ -501,8 +501,8 @@ fig, heads = looks(reader, line)
 block_2 = heads[2:].mean((0, 1))  # what each word gets from all words, in the second block
 show_figure(
     fig,
-    caption="the first block looks around. In the second, thick lines from all over the sentence end "
-    'at "not" and at an adjective: the words that decide.',
+    caption="the first block looks around. In the second, thick lines from all over the sentence "
+    'end at "not" and at an adjective: the words that decide.',
     numbers=f'"not" and the adjectives, 3 of 7 words, get above half of block 2: '
     f"{bool(block_2[[3, 4, 6]].sum() > 0.5)}",
 )
@@ -538,7 +538,7 @@ show_heatmap(
     x_labels=["if all alike", "block 1", "block 2"],
     decimals=2,
     width=420,
-    caption="where the shares go, over all unseen sentences, beside what looking at all alike would give.",
+    caption="where the shares go, over all unseen sentences, beside looking at all alike.",
     numbers=f"the deciding words get more in block 2 than if all were alike: "
     f"{bool(table[:2, 2].sum() > table[:2, 0].sum())}",
 )
@@ -612,5 +612,6 @@ explore(
 # ## Further reading
 #
 # - Vaswani et al. 2017, *Attention Is All You Need*
-# - Bahdanau, Cho and Bengio 2014, *Neural Machine Translation by Jointly Learning to Align and Translate*
+# - Bahdanau, Cho and Bengio 2014, *Neural Machine Translation by Jointly Learning to Align and
+#   Translate*
 # - Jain and Wallace 2019, *Attention is not Explanation*
