@@ -577,7 +577,7 @@ first = network[0].weight.detach()  # (8, 1, 5, 5)
 show_pictures(
     first / first.abs().amax(dim=(1, 2, 3), keepdim=True),
     [f"kernel {i}" for i in range(8)],
-    caption="nobody asked for them, but several are edge detectors: dark beside bright.",
+    caption="nobody asked for them, but some are edge detectors: dark beside bright.",
 )
 
 # %%
