@@ -5,13 +5,15 @@ What is held out, and why, stands in data/splits.json and tools/data/emoji_split
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -53,6 +55,18 @@ class Pictures:
         return (self.pixels[rows].float() / 127.5 - 1).movedim(-1, -3).contiguous()
 
 
+class _Entry(NamedTuple):
+    """One picture: its number among all, where it is, what it is, and what it is for."""
+
+    number: int
+    style: str
+    place: int
+    code: str
+    label: str
+    part: str
+    kind: str
+
+
 @dataclass(frozen=True, eq=False)
 class Emoji:
     """Pictures, and for each its label, style, code, kind and number.
@@ -88,30 +102,22 @@ def load(styles: Sequence[str] = STYLES, split: str = "train") -> Emoji:
     for style in styles:
         if style not in STYLES:
             raise ValueError(f"emoji: there is no style {style!r}; there are {', '.join(STYLES)}")
-    emoji, atlas = table(), _table()["atlas"]
-    kind_of = _held_out()
-    pixels, labels, names, codes, kinds, numbers = [], [], [], [], [], []
-    first = 0
-    for style in STYLES:
-        held_out = [
-            kind_of.get((style, emoji[e]["code"]), ("train", "train")) for e in atlas[style]
-        ]
-        rows = [i for i, (part, _) in enumerate(held_out) if split in (part, "all")]
-        if style in styles:
-            pixels.append(_tiles(style)[torch.tensor(rows)])
-            labels += [emoji[atlas[style][i]]["label"] for i in rows]
-            codes += [emoji[atlas[style][i]]["code"] for i in rows]
-            kinds += [held_out[i][1] for i in rows]
-            names += [style] * len(rows)
-            numbers += [first + i for i in rows]
-        first += len(held_out)
+    chosen = [e for e in _every() if e.style in styles and split in (e.part, "all")]
+    pixels = np.empty((len(chosen), SIZE, SIZE, 3), np.uint8)
+
+    def fill(style: str) -> None:
+        rows = [i for i, e in enumerate(chosen) if e.style == style]
+        pixels[rows[0] : rows[-1] + 1] = _tiles(style, [chosen[i].place for i in rows])
+
+    with ThreadPoolExecutor(2) as threads:  # decoding WebP leaves the interpreter free
+        list(threads.map(fill, dict.fromkeys(styles)))
     return Emoji(
-        Pictures(torch.cat(pixels)),
-        tuple(labels),
-        tuple(names),
-        tuple(codes),
-        tuple(kinds),
-        torch.tensor(numbers),
+        Pictures(torch.from_numpy(pixels)),
+        tuple(e.label for e in chosen),
+        tuple(e.style for e in chosen),
+        tuple(e.code for e in chosen),
+        tuple(e.kind for e in chosen),
+        torch.tensor([e.number for e in chosen]),
     )
 
 
@@ -159,10 +165,22 @@ def _held_out() -> dict[tuple[str, str], tuple[str, str]]:
     return found
 
 
-def _tiles(style: str) -> UInt8[Tensor, "n 64 64 3"]:
-    """An atlas cut into its pictures, the white ones at its end included."""
+def _every() -> list[_Entry]:
+    """All pictures of all styles, in the order of the atlases."""
+    emoji, held_out = table(), _held_out()
+    found: list[_Entry] = []
+    for style in STYLES:
+        for place, row in enumerate(_table()["atlas"][style]):
+            code, label = emoji[row]["code"], emoji[row]["label"]
+            part, kind = held_out.get((style, code), ("train", "train"))
+            found.append(_Entry(len(found), style, place, code, label, part, kind))
+    return found
+
+
+def _tiles(style: str, places: list[int]) -> NDArray[np.uint8]:
+    """The pictures at these places of an atlas, (n, 64, 64, 3)."""
     with Image.open(registry.path(f"emoji/{style.replace(' ', '_')}.webp")) as picture:
-        sheet = torch.from_numpy(np.array(picture.convert("RGB")))
-    rows, columns = sheet.shape[0] // SIZE, sheet.shape[1] // SIZE
-    tiles = sheet.reshape(rows, SIZE, columns, SIZE, 3).transpose(1, 2)
-    return tiles.reshape(rows * columns, SIZE, SIZE, 3)
+        sheet = np.asarray(picture)
+    grid = sheet.reshape(sheet.shape[0] // SIZE, SIZE, sheet.shape[1] // SIZE, SIZE, 3)
+    rows, columns = np.divmod(places, grid.shape[2])
+    return grid[rows, :, columns]

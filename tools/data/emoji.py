@@ -1,10 +1,5 @@
-"""Emoji in five drawing styles, 64x64 on white: one WebP atlas a style, and a table of names.
+"""Emoji in five drawing styles, 64x64 on white: one WebP atlas a style, and a table of names."""
 
-Mended on the way (`mended`): Fluent 3D has its medium-light and medium skins swapped, some pictures
-show another skin than their name says, and some show no skin at all.
-"""
-
-import io
 import json
 import re
 import unicodedata
@@ -17,9 +12,8 @@ from PIL import Image
 
 from tools.data import emoji_measure, emoji_splits
 from tools.data.archives import contents
+from tools.data.emoji_pictures import SIZE, code, styles
 from tools.data.sources import Made, Source
-
-Pictures = dict[str, NDArray[np.uint8]]  # by code; each (64, 64, 3)
 
 SOURCES = (
     Source(
@@ -89,66 +83,8 @@ FILES = {
     "emoji/table.json": Made("what each emoji of the atlases is", (_NAMES,)),
     "emoji/measure.npz": Made("the questions of the text-to-image measure", (_NAMES,)),
 }
-SIZE = 64
 COLUMNS = 64  # pictures in a row of an atlas
 _NO_GROUP = (None, 2, 9)  # letters, loose skin tones and hair, flags
-
-# Found by looking, and by `mended`, which refuses to go on when tones are out of order.
-BROKEN = {
-    "fluent 3d": tuple(f"1F6B5-{tone}" for tone in ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")),
-    "fluent flat": ("1F6C0-1F3FE",),
-}
-
-
-def code(name: str) -> str:
-    """Code points as this project writes them: upper case, no variation selector."""
-    return re.sub("-?FE0F", "", name.upper())
-
-
-def on_white(file: bytes) -> NDArray[np.uint8]:
-    """A picture of any size, centred on a white square and brought to (64, 64, 3)."""
-    picture = Image.open(io.BytesIO(file)).convert("RGBA")
-    side = max(picture.size)
-    square = Image.new("RGBA", (side, side), "white")
-    corner = ((side - picture.width) // 2, (side - picture.height) // 2)
-    square.alpha_composite(picture, corner)
-    small = square.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    return np.asarray(small)
-
-
-def drawn(svg: str) -> NDArray[np.uint8]:
-    """An SVG, drawn at twice the size and then made smaller, for smooth edges."""
-    import resvg_py  # needed by nobody who only uses the data
-
-    side = 2 * SIZE
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
-    return on_white(png)
-
-
-def bitmaps(package: Path, folder: str, ending: str) -> Pictures:
-    """The pictures of a package that has one file an emoji, named after its code points."""
-    files = contents(package, folder)
-    return {code(name[len(folder) : -len(ending)]): on_white(f) for name, f in files.items()}
-
-
-def fluent_flat(package: Path) -> Pictures:
-    """Iconify's packages have one JSON file of SVG bodies by name, and one from code to name."""
-    files = contents(package, "package/")
-    icons = json.loads(files["package/icons.json"])
-    names = json.loads(files["package/chars.json"])
-    pictures = {}
-    for character, name in sorted(names.items()):
-        body = icons["icons"][icons["aliases"].get(name, {"parent": name})["parent"]]["body"]
-        space = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        pictures[code(character)] = drawn(f'<svg {space} viewBox="0 0 32 32">{body}</svg>')
-    return pictures
-
-
-def openmoji(package: Path) -> Pictures:
-    """The colour SVGs of OpenMoji."""
-    folder = "package/color/svg/"
-    files = contents(package, folder)
-    return {code(name[len(folder) : -4]): drawn(f.decode()) for name, f in files.items()}
 
 
 def plain(text: str) -> str:
@@ -185,44 +121,6 @@ def names(package: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def skin(five: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """The mean brightness of each of five tones, where the lightest and the darkest differ.
-
-    All zero where they hardly differ: there is no skin to see.
-    """
-    grey = np.stack(five).astype(np.float64).mean(axis=-1)  # (5, 64, 64)
-    differs = grey[0] - grey[4] > 40
-    return grey[:, differs].mean(axis=1) if differs.sum() > 3 else np.zeros(5)
-
-
-def mended(style: str, pictures: Pictures, rows: list[dict[str, Any]]) -> Pictures:
-    """The pictures of a style that are what their names say.
-
-    Swaps medium-light and medium where the first is the darker; drops BROKEN, and the tones of
-    emoji that show no skin. Raises ValueError when tones are still out of order.
-    """
-    kept = {r["code"]: pictures[r["code"]] for r in rows if r["code"] in pictures}
-    for gone in BROKEN.get(style, ()):
-        del kept[gone]
-    tones: dict[str, list[str]] = {}
-    for row in rows:
-        if row["tone"]:
-            tones.setdefault(row["base"], []).append(row["code"])
-    for five in tones.values():
-        if not all(c in kept for c in five):
-            continue
-        light = skin([kept[c] for c in five])
-        if not light.any():
-            for c in five:
-                del kept[c]
-        elif light[2] > light[1]:
-            kept[five[1]], kept[five[2]] = kept[five[2]], kept[five[1]]
-            light[[1, 2]] = light[[2, 1]]
-        if light.any() and not (light[1] > light[2] > light[3] > light[4]):
-            raise ValueError(f"{style}: the tones of {five[0]} are out of order: {light.round()}")
-    return kept
-
-
 def atlas(pictures: list[NDArray[np.uint8]]) -> Image.Image:
     """The pictures in rows of 64, white where the last row ends early."""
     rows = -(-len(pictures) // COLUMNS)
@@ -230,19 +128,6 @@ def atlas(pictures: list[NDArray[np.uint8]]) -> Image.Image:
     sheet[: len(pictures)] = pictures
     grid = sheet.reshape(rows, COLUMNS, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4)
     return Image.fromarray(grid.reshape(rows * SIZE, COLUMNS * SIZE, 3))
-
-
-def styles(taken: dict[str, Path], rows: list[dict[str, Any]]) -> dict[str, Pictures]:
-    """The mended pictures of all five styles."""
-    google, twitter, three_d, flat, open_ = (package for _, package in _STYLES.values())
-    found = (
-        bitmaps(taken[google], "package/img/google/64/", ".png"),
-        bitmaps(taken[twitter], "package/img/twitter/64/", ".png"),
-        bitmaps(taken[three_d], "package/assets/", ".webp"),
-        fluent_flat(taken[flat]),
-        openmoji(taken[open_]),
-    )
-    return {s: mended(s, p, rows) for s, p in zip(_STYLES, found, strict=True)}
 
 
 def build(taken: dict[str, Path], out: Path) -> dict[str, Any]:
