@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,12 +23,14 @@ from course_lib.autoencoder import VAE, normalise_latents, vae_loss
 from course_lib.clip import CLIP, contrastive_loss
 from course_lib.datasets import corpus, digits, emoji, fashion, fish
 from course_lib.denoising import Guesser, denoising_loss, small_scenes, told, untold
-from course_lib.diffusion import noise_loss, v_loss
+from course_lib.diffusion import Denoiser, noise_loss, v_loss
 from course_lib.digit_coder import DigitVAE
+from course_lib.distance import picture_distance
 from course_lib.evaluate import drawn_quality, vae_quality
 from course_lib.matching import Batches, embed, first_among, jitter, matching_loss
 from course_lib.paths import bundled
 from course_lib.plain_unet import PlainUNet, WithoutSkips
+from course_lib.samplers import Step, clipped, ddim, ddpm, dpm_solver_pp, heun, times
 from course_lib.segmentation import iou, segmentation_loss
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
@@ -138,6 +140,32 @@ def denoisers(folder: Path) -> Path:
     return weights.save(state, facts, "denoisers", folder)
 
 
+def sampler_distances(model: Denoiser, s: schedule.NoiseSchedule, n: int = 64) -> dict[str, Any]:
+    """Lesson 05's table: (shape, texture) distance of `n` pictures to the training set.
+
+    For each sampler and number of evaluations; "real" are `n` test pictures, the floor.
+    """
+    boots, evaluations = fashion.load("train"), (5, 10, 25, 50)
+    x = torch.randn(n, *boots.shape[1:], generator=torch.Generator().manual_seed(0))
+
+    def end(walk: Iterator[Step]) -> Tensor:
+        *_, last = walk
+        return last.x
+
+    table: dict[str, Any] = {"real": picture_distance(fashion.load("test")[:n], boots)}
+    for k in evaluations:
+        ts = times(s.num_steps, k)
+        walks = {
+            "ddpm": ddpm(model, x, s, ts, torch.Generator().manual_seed(1)),
+            "ddim": ddim(model, x, s, ts),
+            "heun": heun(model, x, s, times(s.num_steps, (k + 1) // 2)),  # two evaluations a move
+            "dpm_solver_pp": dpm_solver_pp(model, x, s, ts),
+        }
+        for name, walk in walks.items():
+            table.setdefault(name, []).append(picture_distance(end(walk), boots))
+    return {"distance": table, "evaluations": evaluations, "pictures": n}
+
+
 def pixel_diffusion(folder: Path) -> Path:
     """Lesson 05's denoiser: noise prediction on ankle boots of 32x32, cosine schedule."""
     torch.manual_seed(0)
@@ -159,6 +187,7 @@ def pixel_diffusion(folder: Path) -> Path:
         batch_size=batch_size,
         lr=lr,
         licence="MIT",
+        **sampler_distances(clipped(average, s), s),
     )
     return weights.save(average.state_dict(), facts, "pixel_diffusion", folder)
 
