@@ -1,0 +1,483 @@
+# title: Denoising
+# box: denoising
+# read: 35
+# run: 40
+# build: a network that looks at a noisy picture and finds the noise in it.
+# before: convolutions ([lesson 01](01_convolutions.ipynb)) and the UNet ([lesson 02](02_unet_segmentation.ipynb)).
+# gpu: no
+
+# %% [markdown]
+# ## 1. Noise is a picture too
+#
+# Old films flicker with grain, and photographs taken at night are full of specks. That is noise: numbers that nobody
+# chose, added to the picture. They have a height, a width and three channels like any picture.
+#
+# **Guess:** below stand a fish, some noise, and the two added. If somebody handed you the noise as well, could you get
+# the fish back? A little, mostly, or exactly?
+
+# %%
+import torch
+import torch.nn.functional as F
+
+from course_lib.denoising import small_scenes
+from course_lib.plots import show_curves, show_pictures
+
+test = small_scenes(64, seed=9, split="test")  # scenes that no training will see
+fish = test[[6]]  # (1, 3, 32, 32)
+g = torch.Generator().manual_seed(0)
+noise = torch.randn(fish.shape, generator=g)
+show_pictures(
+    torch.cat([fish, 0.5 * noise, fish + 0.5 * noise]),
+    ["the fish", "half a unit of noise", "the two added"],
+    caption="a picture, noise of the same shape, and their sum: the fish is still there.",
+)
+
+# %%
+back = (fish + 0.5 * noise) - 0.5 * noise
+print("the fish is back, up to rounding:", torch.allclose(back, fish, atol=1e-6))
+
+# %% [markdown]
+# Exactly! So a machine that **finds the noise** is a machine that cleans pictures. Everything in this course that
+# makes pictures rests on this: predict the noise, subtract it.
+#
+# How strong the noise is, we call its **level**: the number it is multiplied with. Each picture of a batch gets its
+# own.
+
+
+# %%
+def noisy(pictures, noise, levels):
+    """Add level * noise to each picture: pictures and noise (b, c, h, w), levels (b,)."""
+    # BEGIN SOLUTION
+    return pictures + levels[:, None, None, None] * noise
+    # END SOLUTION
+
+
+noisy = check("03.noisy", noisy)
+
+# %% [markdown]
+# **Guess:** at which level can you no longer tell what it is? Choose before you run the cell.
+
+# %%
+levels = torch.tensor([0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5])
+many = noisy(fish.expand(8, -1, -1, -1), noise.expand(8, -1, -1, -1), levels)
+show_pictures(
+    many,
+    [f"level {level:g}" for level in levels.tolist()],
+    caption="one fish, one noise, eight levels: somewhere on the right it drowns.",
+)
+
+# %% [markdown]
+# A picture has values in [-1, 1]; noise has none of this tact. So after subtracting a guess of the noise, which will
+# never be perfect, we bring the result back into the range.
+
+
+# %%
+def recovered(noisy, guess):
+    """Subtract the guessed noise (b, c, h, w); what is left goes back into [-1, 1]."""
+    # BEGIN SOLUTION
+    return (noisy - guess).clamp(-1, 1)
+    # END SOLUTION
+
+
+recovered = check("03.recovered", recovered)
+
+# %%
+g = torch.Generator().manual_seed(1)
+other = torch.randn(fish.shape, generator=g)
+x = fish + 0.7 * noise
+guesses = [0.7 * noise, 0.5 * noise, 0 * noise, 0.7 * other]
+show_pictures(
+    [x[0], *(recovered(x, guess)[0] for guess in guesses)],
+    ["noisy", "all of it off", "most of it off", "nothing off", "other noise off"],
+    caption="subtracting the right noise gives the fish; subtracting another noise only adds to it.",
+)
+
+# %% [markdown]
+# ## 2. How good is a guess?
+#
+# We need one number that is 0 for a perfect guess and grows with every pixel that is off. It will be the **loss**: what
+# training makes small. Too high by 0.3 is as bad as too low by 0.3, so we square.
+
+
+# %%
+def score(guess, noise):
+    """One number: the mean, over everything, of the squared difference."""
+    # BEGIN SOLUTION
+    return ((guess - noise) ** 2).mean()
+    # END SOLUTION
+
+
+score = check("03.score", score)
+
+# %% [markdown]
+# **Guess:** the noise has level 0.7. What does a lazy guess score that says "there is no noise at all"? And a guess
+# of some other noise?
+
+# %%
+true = 0.7 * torch.randn(64, 3, 32, 32, generator=g)
+wrong = 0.7 * torch.randn(64, 3, 32, 32, generator=g)
+print(f"the truth:          {score(true, true):.2f}")
+print(f"no noise at all:    {score(0 * true, true):.2f}   (0.7 squared)")
+print(f"some other noise:   {score(wrong, true):.2f}   (twice that)")
+
+# %% [markdown]
+# A guess of nothing scores the level squared, and an arbitrary guess twice as much. To guess noise that is not there
+# is worse than to guess none. A network starts by guessing nothing, and has to earn each step away from it.
+#
+# {fold In symbols}
+# The noise picture is $n = \sigma z$ with $z \sim \mathcal{N}(0, 1)$ for each number, and the loss of a guess $\hat n$ is
+# $L = \mathbb{E}\,\lVert \hat n - n \rVert^2 / N$. For $\hat n = 0$ it is $\sigma^2$; for an independent
+# $\hat n = \sigma z'$ it is $2 \sigma^2$. Since $x - \hat n$ is the guess of the picture, the picture is off by exactly as
+# much as the noise.
+# {end}
+
+# %% [markdown]
+# ## 3. Training on one picture
+#
+# The network is a small UNet, the one of lesson 02 with the blocks that Stable Diffusion has. In goes a noisy picture, out
+# comes a guess of the noise. It has one more input, a time, which we set to zero: lesson 04 is about that.
+#
+# **Guess:** we train on *one* fish with ever fresh noise. Afterwards we show it a noisy picture of something else.
+# What will it make of it?
+
+# %%
+from course_lib.training import train
+from course_lib.unet import tiny
+
+torch.manual_seed(0)
+unet = tiny()
+print(f"{sum(p.numel() for p in unet.parameters()):,} numbers to learn")
+
+
+def guess_noise(x):
+    """The network's guess of the noise in x (b, 3, 32, 32)."""
+    return unet(x, torch.zeros(len(x), dtype=torch.long))
+
+
+# %%
+def one_fish():
+    """Batches of the same fish, for ever."""
+    while True:
+        yield fish.expand(8, -1, -1, -1)
+
+
+def loss_of(pictures):
+    levels = torch.rand(len(pictures))  # from 0 to 1, a fresh one each time
+    noise = levels[:, None, None, None] * torch.randn(pictures.shape)
+    return score(guess_noise(pictures + noise), noise)
+
+
+losses = train(unet.parameters(), one_fish(), loss_of, steps=70, lr=2e-3)
+
+
+# %%
+def smooth(values, width=10):
+    """Means of `width` neighbours, because single steps jump about."""
+    return F.avg_pool1d(torch.tensor(values)[None], width, stride=1)[0].tolist()
+
+
+show_curves(
+    {"loss": smooth(losses)},
+    x_label="step",
+    y_label="mean squared error",
+    caption="the loss starts at the lazy guess's 1/3 (the mean of level squared) and falls.",
+    numbers=f"the last tenth is below half of the first: {losses[-1] < 0.17}",
+)
+
+
+# %%
+def clean(x):
+    """Guess the noise and take it off, without keeping track of gradients."""
+    with torch.no_grad():
+        return recovered(x, guess_noise(x))
+
+
+stranger = test[[4]]
+both = torch.cat([fish, stranger])
+x = both + 0.6 * torch.randn(both.shape, generator=torch.Generator().manual_seed(2))
+y = clean(x)
+known, strange = score(y[0], fish[0]), score(y[1], stranger[0])
+show_pictures(
+    [fish[0], x[0], y[0], stranger[0], x[1], y[1]],
+    ["its fish", "noisy", "cleaned", "a stranger", "noisy", "cleaned"],
+    caption="it cleans the one picture it knows, and has no idea of another.",
+    numbers=f"the stranger is worse off than its own fish: {bool(strange > 2 * known)}",
+)
+
+# %% [markdown]
+# It has learned *that fish*, not pictures. The cheapest way to find the noise, when only one picture exists, is to know
+# the picture by heart and subtract it. To learn what pictures in general look like, it must see many.
+#
+# ## 4. Training on many
+#
+# The same network, begun anew, with another scene at every turn. Scenes for training and for testing share no fish and
+# no background.
+
+# %%
+scenes = small_scenes(400, seed=1)
+torch.manual_seed(0)
+unet = tiny()
+order = torch.randint(400, (100, 12))
+losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100, lr=2e-3)
+half_done = unet
+
+# %% [markdown]
+# That was some seconds. The course comes with the same network after a few minutes; from here on `unet` is that one.
+
+# %%
+from course_lib.denoising import trained
+
+x = test + 0.5 * torch.randn(test.shape, generator=torch.Generator().manual_seed(3))
+after_seconds = clean(x)
+unet = trained("untold", seed=0)
+after_minutes = clean(x)
+better = score(after_minutes, test) < score(after_seconds, test)
+rows = [p[:7] for p in (x, after_seconds, after_minutes, test)]
+show_pictures(
+    torch.cat(rows),
+    columns=7,
+    caption="from the top: noisy at level 0.5; cleaned after seconds of training; after minutes; the truth.",
+    numbers=f"minutes are better than seconds: {bool(better)}",
+)
+
+# %% [markdown]
+# None of these fish, and none of these backgrounds, was ever shown to the network. What it knows is what pictures are
+# like: smooth areas, clear edges, few colours at a time. Noise is like none of this.
+#
+# ## 5. Where one network for all levels fails
+#
+# Nobody tells it how strong the noise is. **Guess:** at which levels will it do well, and is there a level at which it
+# had better left its hands off?
+
+
+# %%
+def after(level):
+    """The mean squared error left, of 64 unseen scenes at one noise level."""
+    noise = level * torch.randn(test.shape, generator=torch.Generator().manual_seed(5))
+    return score(clean(test + noise), test).item()
+
+
+levels = [0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5]
+left = [after(level) for level in levels]
+worse = [level for level, error in zip(levels, left, strict=True) if error > level**2]
+show_curves(
+    {"as it came": (levels, [level**2 for level in levels]), "cleaned": (levels, left)},
+    x_label="noise level",
+    y_label="error of the picture",
+    log_x=True,
+    log_y=True,
+    caption="cleaning helps wherever the second curve is below the first; it was trained on levels up to 1.",
+    numbers=f"it makes the faintest noise worse: {0.02 in worse}; level 0.7 better: {0.7 not in worse}",
+)
+
+# %% [markdown]
+# Two failures. At faint noise it **does harm**: it wipes off real detail that looks like noise to it. Beyond level 1,
+# where it never trained, it does not know what to do. The loss explains the first: a mistake at level 1 costs 2,500
+# times as much as one at level 0.02, so training hardly looked there.
+#
+# Lesson 04 tells the network the level, and measures what that is worth.
+
+# %% [markdown]
+# ## 6. Decibels
+#
+# Engineers do not say "level 0.4"; they compare the *power* of signal and noise, in decibels: 10 more decibels is
+# ten times less noise power, 0 is as much noise as signal.
+
+
+# %%
+def decibels(pictures, noise):
+    """Signal-to-noise ratio of each picture: 10 log10(mean picture^2 / mean noise^2), (b,)."""
+    # BEGIN SOLUTION
+    signal = (pictures**2).mean(dim=(1, 2, 3))
+    return 10 * torch.log10(signal / (noise**2).mean(dim=(1, 2, 3)))
+    # END SOLUTION
+
+
+decibels = check("03.decibels", decibels)
+
+# %%
+noise = 0.5 * torch.randn(test.shape, generator=torch.Generator().manual_seed(6))
+before = decibels(test, noise)
+gained = decibels(test, clean(test + noise) - test) - before
+order = gained.argsort()
+pick = torch.cat([order[:4], order[-4:]])
+show_pictures(
+    test[pick],
+    [f"{gained[i]:+.0f} dB" for i in pick],
+    caption="what cleaning gained: least on the left, where there is fine detail; most on the right, "
+    "where large areas are calm.",
+    numbers=f"every one of 64 gained: {bool((gained > 0).all())}",
+)
+
+# %% [markdown]
+# ## 7. How noisy is a picture?
+#
+# The network was never told the level, yet it must know: it subtracts little here and much there. Its guess *is* the
+# noise, so the spread of the guess estimates the level. **Guess:** will the estimate be too high or too low?
+
+# %%
+levels = [0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
+estimates = []
+for level in levels:
+    noise = level * torch.randn(test.shape, generator=torch.Generator().manual_seed(7))
+    with torch.no_grad():
+        estimates.append(guess_noise(test + noise).std().item())
+close = all(abs(e - level) < 0.2 * level + 0.05 for e, level in zip(estimates, levels, strict=True))
+show_curves(
+    {"the truth": (levels, levels), "spread of the guess": (levels, estimates)},
+    x_label="noise level",
+    y_label="estimated level",
+    caption="the spread of the guessed noise follows the true level: a noise meter that nobody built.",
+    numbers=f"within a fifth of the truth (plus 0.05) everywhere: {close}",
+)
+
+# %% [markdown]
+# {fold Why it tends to be too low where there is much noise}
+# The best guess of something uncertain is its average, and averages are calmer than what they average. If the guess is the
+# mean of all noises that are possible, then $\mathbb{E}\,\hat n^2 = \sigma^2 - \text{error}$: what the network cannot
+# know is missing from the guess. Keep this in mind: in lesson 05 it is the reason why one big step gives a blur.
+# {end}
+
+# %% [markdown]
+# ## 8. Play
+#
+# The noisy picture, the noise that the network finds in it, and what remains. Where nothing is live you see one setting.
+
+# %%
+from course_lib.plots import new_figure
+from course_lib.widgets import explore, slider
+
+
+def look(level, scene):
+    noise = level * torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(scene))
+    x = (test[scene] + noise)[None]
+    with torch.no_grad():
+        guess = guess_noise(x)
+    fig, axes = new_figure(1, 4, width=720, height=200)
+    titles = ("the truth", "noisy", "the noise it finds", "what remains")
+    pictures = (test[[scene]], x, guess, recovered(x, guess))
+    for ax, title, p in zip(axes, titles, pictures, strict=True):
+        ax.imshow((p[0].clamp(-1, 1) / 2 + 0.5).permute(1, 2, 0))
+        ax.set_title(title, fontsize=10)
+        ax.axis("off")
+    return fig
+
+
+explore(
+    look,
+    level=slider(0.0, 1.5, 0.6, step=0.1),
+    scene=slider(0, 63, 12),
+    caption="a scene, its noisy version, the noise that is found, and what remains.",
+)
+
+# %% [markdown]
+# ## 9. Break it on purpose
+#
+# Why can noise be found at all? Because it is *unlike pictures*: each pixel goes its own way. Take that away: let the
+# noise come in blocks of 4x4 pixels that agree. It is exactly as strong, number for number. **Guess:** what happens?
+
+# %%
+g = torch.Generator().manual_seed(8)
+grain = 0.5 * torch.randn(test.shape, generator=g)
+blocks = 0.5 * torch.randn(64, 3, 8, 8, generator=g).repeat_interleave(4, 2).repeat_interleave(4, 3)
+errors = [score(clean(test + n), test).item() for n in (grain, blocks)]
+shown = [test + grain, clean(test + grain), test + blocks, clean(test + blocks)]
+show_pictures(
+    [p[12] for p in shown],
+    ["grain", "cleaned", "blocks", "cleaned"],
+    caption="grain is found and removed; blocks of the same strength look like things, and stay.",
+    numbers=f"error left, blocks over grain: more than 3 times: {errors[1] > 3 * errors[0]}",
+)
+
+# %% [markdown]
+# The network does not know "the fish". It knows how pictures and grain differ, and where they do not differ it is lost.
+#
+# ## 10. A look inside
+#
+# Change one input pixel by a little. How much of the change does the network call noise, and how much does it believe?
+# The gradient of its guess *at that pixel* says so. **Guess:** will it believe a pixel more when there is much noise, or
+# when there is little?
+
+
+# %%
+def reaction(level):
+    """How the guess in the middle reacts to each input pixel (32, 32); mean of 16 scenes."""
+    noise = level * torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(9))
+    x = (test[:16] + noise).requires_grad_()
+    (gradient,) = torch.autograd.grad(guess_noise(x)[:, :, 16, 16].sum(), x)
+    return gradient.mean(dim=(0, 1))
+
+
+levels = [0.02, 0.1, 0.2, 0.4, 0.7, 1.0]
+called_noise = [reaction(level)[16, 16].item() for level in levels]
+show_curves(
+    {"called noise": (levels, called_noise)},
+    x_label="noise level",
+    y_label="share of a pixel's change",
+    caption="the noisier the picture, the less the network believes a single pixel.",
+    numbers=f"at level 1 it calls more of it noise than at 0.02: {called_noise[-1] > called_noise[0] + 0.1}",
+)
+
+# %% [markdown]
+# And what does it put in the pixel's place? Something made from its neighbours, near ones above all.
+
+# %%
+around = -reaction(0.4)
+around[16, 16] = 0  # the pixel itself would outshine the others
+near = around[13:20, 13:20].sum()
+show_pictures(
+    [(around / around.abs().max()).clamp(0, 1).sqrt()[None] * 2 - 1],
+    ["level 0.4"],
+    size=220,
+    caption="bright: the neighbours whose values go into the cleaned pixel in the middle (left black).",
+    numbers=f"those up to 3 pixels away do most of it: {bool(near > 0.5 * around.clamp(min=0).sum())}",
+)
+
+# %% [markdown]
+# A weighted mean of trusted neighbours: that is the kernel that blurs, from lesson 01, but chosen afresh for every pixel and
+# every level of noise, and it stops at edges. Nobody programmed it. It is what makes the loss small.
+#
+# ## Check yourself
+#
+# **1.** Why do we let the network predict the noise, and not whether the picture is noisy?
+# {fold Answer}
+# Because the noise can be subtracted: noise found is picture found. Yes or no could not be used to clean anything.
+# {end}
+# **2.** What does a guess of "no noise" score at level 0.4?
+# {fold Answer}
+# 0.16, the level squared.
+# {end}
+# **3.** Trained on one fish, the network cleans that fish very well. What has it learned?
+# {fold Answer}
+# The fish, by heart. It puts it into other pictures as well.
+# {end}
+
+# %% [markdown]
+# **4.** Why does it harm pictures with very faint noise?
+# {fold Answer}
+# Large levels dominate the loss, so small ones were hardly trained; and it does not know that there is little to remove.
+# {end}
+# **5.** Could this method clean a picture with a scratch or a watermark?
+# {fold Answer}
+# Not this network: it only knows grain that goes its own way in each pixel. Trained on scratches, another one could.
+# {end}
+
+# %% [markdown]
+# ## Recap
+#
+# Noise is a picture, and finding it is the same as finding the picture under it. The loss is the mean squared error of the
+# guess, and guessing nothing scores the level squared. One picture teaches one picture; many teach what pictures are like.
+# A network that is not told the level works at most levels and fails at the edges. The more noise,
+# the less it believes a single pixel.
+
+# %% [markdown]
+# ## Where this sits in Stable Diffusion
+#
+# The UNet in the middle of the drawing is this network: it is given something noisy and finds the noise. What is still
+# missing: telling it the level (lesson 04), doing it in many small steps until pure noise becomes a picture (05), on
+# latents in place of pixels (07), and telling it in words what to see (11). One thing changes in lesson 05: plain addition,
+# picture + noise, becomes a mixture in which the picture fades as well.
+#
+# **Further reading.** Vincent, *A connection between score matching and denoising autoencoders* (2011). Zhang et al.,
+# *Beyond a Gaussian denoiser* (DnCNN, 2017). Song and Ermon, *Generative modeling by estimating gradients of the data
+# distribution* (2019).
