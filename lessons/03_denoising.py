@@ -344,23 +344,18 @@ show_curves(
 # The noisy picture, the noise that the network finds in it, and what remains. Where nothing is live you see one setting.
 
 # %%
-from course_lib.plots import new_figure
+from course_lib.plots import pictures_figure
 from course_lib.widgets import explore, slider
 
 
 def look(level, scene):
     noise = level * torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(scene))
-    x = (test[scene] + noise)[None]
+    x = test[[scene]] + noise
     with torch.no_grad():
         guess = guess_noise(x)
-    fig, axes = new_figure(1, 4, width=720, height=200)
-    titles = ("the truth", "noisy", "the noise it finds", "what remains")
-    pictures = (test[[scene]], x, guess, recovered(x, guess))
-    for ax, title, p in zip(axes, titles, pictures, strict=True):
-        ax.imshow((p[0].clamp(-1, 1) / 2 + 0.5).permute(1, 2, 0))
-        ax.set_title(title, fontsize=10)
-        ax.axis("off")
-    return fig
+    titles = ["the truth", "noisy", "the noise it finds", "what remains"]
+    pictures = torch.cat([test[[scene]], x, guess, recovered(x, guess)])
+    return pictures_figure(pictures, titles, size=170), f"scene {scene}, level {level:g}"
 
 
 explore(
@@ -477,7 +472,8 @@ show_pictures(
 # missing: telling it the level (lesson 04), doing it in many small steps until pure noise becomes a picture (05), on
 # latents in place of pixels (07), and telling it in words what to see (11). One thing changes in lesson 05: plain addition,
 # picture + noise, becomes a mixture in which the picture fades as well.
-#
+
+# %% [markdown]
 # **Further reading.** Vincent, *A connection between score matching and denoising autoencoders* (2011). Zhang et al.,
 # *Beyond a Gaussian denoiser* (DnCNN, 2017). Song and Ermon, *Generative modeling by estimating gradients of the data
 # distribution* (2019).

@@ -54,25 +54,25 @@ def denoising_error(net, tell, pictures):
 
 
 # %%
+def network(extra):
+    """768 pixels and `extra` numbers in, 768 numbers of noise out."""
+    sizes = [(768 + extra, 256), (256, 256), (256, 768)]
+    first, second, third = (nn.Linear(*size) for size in sizes)
+    return nn.Sequential(first, nn.SiLU(), second, nn.SiLU(), third)
+
+
 def try_out(tell):
-    """Train a fully connected denoiser for 250 steps; its error on unseen scenes."""
+    """Train one for 250 steps, told by `tell`; its error on unseen scenes."""
     torch.manual_seed(0)
-    extra = tell(torch.zeros(1)).shape[1]
-    net = nn.Sequential(
-        nn.Linear(768 + extra, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(), nn.Linear(256, 768)
-    )
-    order = torch.randint(300, (250, 64))
-    train(
-        net.parameters(),
-        [scenes[i] for i in order],
-        lambda x: denoising_error(net, tell, x),
-        steps=250,
-    )
+    net = network(extra=tell(torch.zeros(1)).shape[1])
+    batches = [scenes[i] for i in torch.randint(300, (250, 64))]
+    train(net.parameters(), batches, lambda x: denoising_error(net, tell, x), steps=250)
     torch.manual_seed(1)
     with torch.no_grad():
         return denoising_error(net, tell, test.repeat(8, 1)).item()
 
 
+# %%
 error = {
     "nothing": try_out(lambda levels: torch.zeros(len(levels), 0)),
     "0 to 0.1": try_out(lambda levels: 0.1 * levels[:, None]),
@@ -103,7 +103,8 @@ bars(
 # So one appended number *can* work, if it happens to have the right size. But times run from 0 to 999, places in a
 # sentence from 0 to 76, and nobody wants to tune a size for each. And a convolution has no place to append a number to.
 # We want a code that is always of the same size, and different for every number.
-#
+
+# %% [markdown]
 # ## 2. A number as the hands of many clocks
 #
 # A clock shows a time of day with hands. One hand alone cannot: the second hand stands at 12 once a minute. Together,
@@ -502,6 +503,7 @@ show_figure(
 # This is the small arrow into the UNet that says at which of the 1,000 noise levels we are: 160 clocks, 320 numbers, two
 # layers to 1,280, and from there into each of its 22 ResBlocks. The text tower has positions too, one for each word; there they are
 # *learned*, a list of 77 vectors. Lesson 09 shows why words need them.
-#
+
+# %% [markdown]
 # **Further reading.** Vaswani et al., *Attention is all you need* (2017), section 3.5. Ho et al., *Denoising diffusion
 # probabilistic models* (2020), appendix B. Tancik et al., *Fourier features let networks learn high frequency functions* (2020).

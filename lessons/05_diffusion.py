@@ -581,7 +581,8 @@ show_pictures(
 # The loop around the UNet in the drawing is this walk. Stable Diffusion has the same add_noise, the scaled linear schedule, a
 # larger UNet, and any of these samplers, usually with 20 to 50 steps. Two things are missing: it walks through latents and
 # not through pixels (lessons 06 and 07), and it listens to words (08 to 11).
-#
+
+# %% [markdown]
 # **Further reading.** Sohl-Dickstein et al., *Deep unsupervised learning using nonequilibrium thermodynamics* (2015). Ho et al.,
 # *Denoising diffusion probabilistic models* (2020). Song et al., *Denoising diffusion implicit models* (2020). Karras et al., *Elucidating the
 # design space of diffusion-based generative models* (2022). Lu et al., *DPM-Solver++* (2022).
