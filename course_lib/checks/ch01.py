@@ -219,7 +219,7 @@ OUTPUT_SIZE = Exercise(
         Wrong(true_division, "a number of pixels is whole: use // in place of /."),
         Wrong(
             stride_divides_the_one_too,
-            "count the steps first, (size + 2 padding - kernel) // stride, then add the start: + 1.",
+            "count the steps first, (size + 2 padding - kernel) // stride, then the start: + 1.",
         ),
     ),
     hints=(
