@@ -19,10 +19,10 @@ from course_lib.shapes import expect_shape
 class Gaussian:
     """What the encoder says: for every number of the code a mean and the log of a variance."""
 
-    mean: Float[Tensor, "b *code"]
-    log_var: Float[Tensor, "b *code"]
+    mean: Float[Tensor, " b *code"]
+    log_var: Float[Tensor, " b *code"]
 
-    def sample(self, generator: torch.Generator) -> Float[Tensor, "b *code"]:
+    def sample(self, generator: torch.Generator) -> Float[Tensor, " b *code"]:
         """mean + std * noise: the reparameterisation of Kingma and Welling 2014, equation 10."""
         noise = torch.randn(
             self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
