@@ -182,29 +182,56 @@ print(f"{sum(p.numel() for p in unet.parameters()):,} numbers, trained on the sa
 # %% [markdown]
 # ## 4. All the noise at once
 #
-# So: draw pure noise, ask the network for the noise in it, take it all off. One step. **Guess:** what will we see?
+# Here is a boot, mostly drowned: t = 650. The network guesses the noise, and we take it *all* off. One step, as in lesson 03.
+# **Guess:** what will we see?
 
 # %%
 from course_lib.samplers import clipped
 
 model = clipped(unet, s)  # never believes in pixels beyond [-1, 1]; section 7 shows why
-start = torch.randn(8, 1, 32, 32, generator=torch.Generator().manual_seed(5))
-last = torch.full((8,), 999)
+g = torch.Generator().manual_seed(1)
+t = torch.full((24,), 650)
+boot = fashion.load("test")[[5]]
+drowned = add_noise(boot, torch.randn(boot.shape, generator=g), t[:1], s.alpha_bar)
 with torch.no_grad():
-    blur = predict_x0(start, model(start, last), last, s.alpha_bar)
-apart = (blur - boots.mean(0)).square().mean().sqrt()
+    at_once = predict_x0(drowned, model(drowned, t[:1]), t[:1], s.alpha_bar)
 show_pictures(
-    [*blur[:4], boots.mean(0)],
-    ["seed 0", "seed 1", "seed 2", "seed 3", "mean of all boots"],
-    caption="from pure noise in one step, every seed gives the same pale blur: the mean of all boots.",
-    numbers=f"nearly the mean of all boots (RMS below 0.25): {bool(apart < 0.25)}",
+    torch.cat([boot, drowned, at_once]),
+    ["the boot", "drowned, t = 650", "all noise off at once"],
+    size=160,
+    caption="all the noise at once: no boot in particular, but a soft mixture of boots.",
 )
 
 # %% [markdown]
-# In pure noise there is no hint which boot it should become. The guess with the smallest squared error is the *mean* of all
-# that is possible, and that is a blur. It is not a failure: it is the right answer to the question.
+# Many boots could have drowned there. Below, 24 walks of many *small* steps begin at that one noisy picture (we build
+# such walks in a moment). Each ends at a boot; no two at the same. And their mean?
+
+# %%
+from course_lib.samplers import ddpm
+
+down = [*range(650, 0, -50), -1]
+*_, end = ddpm(model, drowned.expand(24, -1, -1, -1), s, down, g)
+
+
+def rms(a, b):
+    return (a - b).square().mean(dim=(1, 2, 3)).sqrt()
+
+
+mean = end.x.mean(dim=0, keepdim=True)
+show_pictures(
+    torch.cat([end.x[:5], mean, at_once]),
+    ["walk 1", "walk 2", "walk 3", "walk 4", "walk 5", "mean of 24 walks", "all at once"],
+    caption="small steps end at different, crisper boots; their mean looks like what the one big step gave.",
+    numbers=f"the big step is nearer to the mean than to 20 or more of the 24: "
+    f"{int((rms(end.x, at_once) > rms(mean, at_once)).sum()) >= 20}",
+)
+
+# %% [markdown]
+# That is why one big step gives a blur: the guess with the smallest squared error is the **mean** of all that is still
+# possible. It is the right answer to the question, but not a picture.
 #
-# But it is a *direction*. Go a little way towards it, look again, and there is something to go by.
+# It is a *direction*, though. Go a little way towards it, look again, and there is more to go by. At the beginning, in
+# pure noise, everything is possible.
 #
 # ## 5. In small steps
 #
@@ -222,6 +249,7 @@ def times(num_steps, visits):
 times = check("05.times", times)
 
 # %%
+start = torch.randn(8, 1, 32, 32, generator=torch.Generator().manual_seed(5))  # pure noise
 print("in 5 visits: ", times(1000, 5))
 print("in 10 visits:", times(1000, 10))
 
@@ -322,7 +350,7 @@ ddpm_step = check("05.ddpm_step", ddpm_step)
 # {end}
 
 # %%
-from course_lib.samplers import ddim, ddpm, dpm_solver_pp, heun
+from course_lib.samplers import ddim, dpm_solver_pp, heun
 
 samplers = {
     "ddpm": lambda x, ts: ddpm(model, x, s, ts, torch.Generator().manual_seed(1)),
