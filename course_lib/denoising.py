@@ -31,7 +31,7 @@ def told(unet: UNet) -> Guesser:
 
 def untold(unet: UNet) -> Guesser:
     """The guesser that is not: its time is always 0."""
-    return lambda noisy, levels: unet(noisy, torch.zeros(len(levels), dtype=torch.long))
+    return lambda noisy, levels: unet(noisy, torch.zeros_like(levels, dtype=torch.long))
 
 
 def denoising_loss(
