@@ -115,13 +115,13 @@ def _siblings(row: dict[str, Any], rows: Rows) -> list[str]:
 def _hardest_first(
     siblings: list[str], row: dict[str, Any], row_of: dict[str, dict[str, Any]], alike: list[str]
 ) -> list[str]:
-    """Siblings that share more with `row` first; among equals the nearest picture first."""
+    """Siblings of the same role first, then those that share more, then the nearest pictures."""
     axes = ("role", "gender", "tone") if "role" in row else ("colour", "shape")
     nearness = {code: i for i, code in enumerate(alike)}
 
-    def key(code: str) -> tuple[int, bool, int]:
+    def key(code: str) -> tuple[bool, int, int]:
         other = row_of[code]
         shared = sum(row.get(a) == other.get(a) for a in axes)
-        return -shared, other.get("role") != row.get("role"), nearness[code]
+        return other.get("role") != row.get("role"), -shared, nearness[code]
 
     return sorted(siblings, key=key)
