@@ -144,6 +144,8 @@ def test_a_cut_out_placed_in_the_middle_at_full_size_is_itself():
     torch.testing.assert_close(mirrored, thing.flip(3))
     moved = collage.placed(thing, middle + torch.tensor([5.0, -3.0]), ones, torch.zeros(3))
     torch.testing.assert_close(moved[:, :, :-3, 5:], thing[:, :, 3:, :-5], atol=1e-5, rtol=0)
+    quarter = collage.placed(thing, middle, ones, torch.full((3,), torch.pi / 2))
+    torch.testing.assert_close(quarter, thing.rot90(-1, (2, 3)), atol=1e-4, rtol=0)
     half = collage.placed(thing, middle, ones * 0.5, torch.zeros(3))
     torch.testing.assert_close(half.sum() / thing.sum(), torch.tensor(0.25), atol=0.02, rtol=0)
 
