@@ -37,7 +37,7 @@ print('<img src="1.png" alt="red apple">  is how a web page says it')
 print(len(pairs), "pairs for training, in the styles", ", ".join(emoji.STYLES))
 
 # %%
-wanted = ["red apple", "guitar", "pilot", "woman farmer: dark skin tone", "snail", "blue heart"]
+wanted = ["red apple", "guitar", "pilot", "woman farmer: dark skin tone", "snail", "red heart"]
 rows = [
     next(i for i in range(len(pairs)) if pairs.labels[i] == w and pairs.styles[i] == s)
     for w, s in zip(wanted, [*emoji.STYLES, "noto"], strict=True)
@@ -100,6 +100,7 @@ with torch.no_grad():
 moved = (states[0] - states[1]).norm(dim=1)[: len(names) + 2]
 show_heatmap(
     moved[None],
+    y_labels=["moved by"],
     x_labels=["start", *(n.removesuffix("</w>") for n in names), "end"],
     caption="how far each state moves when dark becomes light: not at all left of that word.",
     numbers=f"none before the word: {bool(moved[:4].max() == 0)}; "
