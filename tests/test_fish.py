@@ -150,6 +150,16 @@ def test_a_cut_out_placed_in_the_middle_at_full_size_is_itself():
     torch.testing.assert_close(half.sum() / thing.sum(), torch.tensor(0.25), atol=0.02, rtol=0)
 
 
+def test_pasting_covers_by_opacity_and_leaves_the_rest():
+    picture, thing = torch.rand(1, 3, 64, 64), torch.zeros(1, 4, 64, 64)
+    torch.testing.assert_close(collage.paste(picture, thing), picture, atol=0, rtol=0)
+    thing[:, 0, :32], thing[:, 3, :32] = 0.5, 0.5  # red, half see-through, above only
+    pasted = collage.paste(picture, thing)
+    torch.testing.assert_close(pasted[:, :, 32:], picture[:, :, 32:], atol=0, rtol=0)
+    red = torch.tensor([1.0, 0, 0])[None, :, None, None]
+    torch.testing.assert_close(pasted[:, :, :32], (picture[:, :, :32] + red) / 2)
+
+
 def test_the_fixed_five_hundred_are_five_hundred():
     pictures, masks = fish.fixed_500()
     assert (len(pictures), len(masks)) == (500, 500)
