@@ -192,9 +192,9 @@ def test_the_bundled_fish_keep_within_their_budget():
 def test_wrong_wishes_are_answered_in_a_sentence():
     with pytest.raises(ValueError, match="wanted one of train, validation, test"):
         fish.scenes(1, 0, "tset")
-    with pytest.raises(ValueError, match="variety must be from 0 to 1, got 2.0"):
+    with pytest.raises(ValueError, match=r"variety must be from 0 to 1, got 2\.0"):
         fish.scenes(1, 0, variety=2.0)
     with pytest.raises(ValueError, match="no scene of 'whale' on 'reef'"):
         fish.scene("whale", "reef")
-    with pytest.raises(ValueError, match="at most 1, got 3.0"):
+    with pytest.raises(ValueError, match=r"at most 1, got 3\.0"):
         fish.scene("f02", "reef", share=3.0)
