@@ -137,6 +137,14 @@ def test_the_second_list_tells_who_stands_beside_whom():
     assert min(inside) > max(outside)
 
 
+def test_lists_survive_being_saved():
+    lists = word2vec.new_lists(Vocabulary(("a", "it's", "b"), torch.tensor([3, 2, 1])), 4)
+    again = word2vec.from_state(lists.state())
+    assert again.words == lists.words
+    torch.testing.assert_close(again.centre, lists.centre)
+    torch.testing.assert_close(again.around, lists.around)
+
+
 def test_the_same_seed_gives_the_same_vectors_and_another_seed_others():
     one, two, other = learned(1, 2), learned(1, 2), learned(2, 2)
     torch.testing.assert_close(one.centre, two.centre, rtol=0, atol=0)

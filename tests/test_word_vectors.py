@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from course_lib import word_vectors
+from course_lib import weights, word_vectors
+from course_lib.datasets import glove
+from course_lib.word2vec import from_state
 from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors
 
 
@@ -83,3 +85,20 @@ def test_answers_are_counted_within_the_first_few():
     assert word_vectors.answered(WordVectors(swapped, plane), asked, 1) == 0
     assert word_vectors.answered(WordVectors(swapped, plane), asked, 2) == 2
     assert word_vectors.answered(WordVectors(words[:3], plane[:3]), asked, 1) == 0
+
+
+def test_with_glove_queen_and_tokyo_come_first():
+    """The two famous examples; with the course's own lists they are measured, not asserted."""
+    vectors = WordVectors(*glove.load())
+    assert vectors.analogy("man", "king", "woman", 1)[0][0] == "queen"
+    assert vectors.analogy("england", "london", "japan", 1)[0][0] == "tokyo"
+
+
+def test_the_bundled_lists_are_whole_and_hold_what_their_card_says():
+    lists, card = from_state(weights.load_state("word2vec")), weights.card("word2vec")
+    assert len(lists.words) == len(set(lists.words)) == 20_000
+    assert lists.centre.shape == lists.around.shape == (20_000, 100)
+    right = word_vectors.answered(lists.first, word_vectors.questions(FAMILY))
+    said = int(card["quality"][f"seed {card['seed']}"]["family in first five"].split()[0])
+    assert abs(right - said) <= 3  # half precision may move a close call
+    assert lists.together("tall", "building") > lists.together("tall", "electricity")
