@@ -29,8 +29,8 @@ from course_lib.word_vectors import WordVectors
 # > the film was long and **not funny**
 #
 # The same seven words, and one is praise. Whoever wants to tell them apart must know *which* word
-# the "not" belongs to. A convolution could: it weighs its neighbours **by place**. But what matters is
-# not always next door. **Attention** weighs **by content**: each word looks at all others and
+# the "not" belongs to. A convolution could: it weighs its neighbours **by place**. But what matters
+# is not always next door. **Attention** weighs **by content**: each word looks at all others and
 # decides whom to listen to.
 #
 # We begin with words as vectors, GloVe's from lesson 08.
@@ -501,8 +501,8 @@ fig, heads = looks(reader, line)
 block_2 = heads[2:].mean((0, 1))  # what each word gets from all words, in the second block
 show_figure(
     fig,
-    caption="the first block looks around. In the second, thick lines from all over the sentence "
-    'end at "not" and at an adjective: the words that decide.',
+    caption="the first block looks around. In the second, most thick lines, from all over the "
+    'sentence, end at "not" or at an adjective: the words that decide.',
     numbers=f'"not" and the adjectives, 3 of 7 words, get above half of block 2: '
     f"{bool(block_2[[3, 4, 6]].sum() > 0.5)}",
 )
