@@ -234,6 +234,7 @@ def emoji_clip(folder: Path) -> Path:
     facts = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": 0, "quality": quality}
     licence = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
     made = card(folder, "emoji_clip", "emoji/", **facts, licence=licence)
+    made["minutes"] += card(folder / "both", "emoji_clip", "emoji/")["minutes"]
     return weights.save(model.state_dict(), made, "emoji_clip", folder)
 
 
