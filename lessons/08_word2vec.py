@@ -220,9 +220,19 @@ nearest = check("08.nearest", nearest)
 
 # %%
 row = {word: i for i, word in enumerate(vocabulary.words)}
-for word in ("violin", "seven", "river", "queen", "physics"):
-    found = nearest(mine.centre, row[word], 6)
-    print(f"{word:>8}:", *(vocabulary.words[i] for i in found))
+fig, axes = new_figure(1, 3, width=720, height=200)
+for ax, word, style in zip(axes, ("seven", "river", "physics"), PALETTE, strict=False):
+    found = nearest(mine.centre, row[word], 6).tolist()
+    likeness = [mine.first.likeness(word, vocabulary.words[i]) for i in found]
+    ax.barh([vocabulary.words[i] for i in found], likeness, color=style.colour, hatch=style.hatch)
+    ax.set(title=word, xlim=(0, 1))
+    ax.invert_yaxis()
+close = [vocabulary.words[i] for i in nearest(mine.centre, row["seven"], 20)]
+show_figure(
+    fig,
+    caption="after two readings: the six nearest to each, with their cosines. Numbers find numbers.",
+    numbers=f'"six" and "five" are among the 20 nearest to "seven": {"six" in close and "five" in close}',
+)
 
 # %% [markdown]
 # Nobody told it what a river is. Two readings are little, though: the course comes with two lists
