@@ -70,7 +70,9 @@ easier = fish.scenes(200, seed=1, split="test", backgrounds="train")
 harder = fish.scenes(200, seed=1, split="test", backgrounds="test")
 kinds = {split: set(fish.kinds(split)) for split in ("train", "validation", "test")}
 show_pictures(
-    torch.cat([easier[0][:8], harder[0][:8]]),
+    torch.cat([easier[0][:6], harder[0][:6]]),
+    columns=6,
+    size=90,
     caption="fish that are never trained on: above on known backgrounds, below on unknown ones.",
     numbers=f"{len(kinds['train'])} kinds of fish to train on, {len(kinds['test'])} to test on, "
     f"in both: {len(kinds['train'] & kinds['test'])}",
@@ -311,7 +313,7 @@ for steps in (1, 9, 30, 50, 60):
     raw.append(small(easier[0][4:5]).detach())
 
 # %%
-fig, axes = new_figure(2, 6, width=720, height=260)
+fig, axes = new_figure(2, 6, width=540, height=200)
 axes[0].imshow(easier[0][4].permute(1, 2, 0) / 2 + 0.5)
 axes[6].imshow(easier[1][4, 0], cmap="grey")
 for i, out in enumerate(raw, start=1):
@@ -375,9 +377,11 @@ show_figure(
 
 # %%
 with torch.no_grad():
-    found = trained(harder[0][:8])
+    found = trained(harder[0][:6])
 show_pictures(
-    torch.cat([harder[0][:8], as_picture(harder[1][:8]), as_picture(found.sigmoid())]),
+    torch.cat([harder[0][:6], as_picture(harder[1][:6]), as_picture(found.sigmoid())]),
+    columns=6,
+    size=90,
     caption="unknown fish on unknown backgrounds: picture, true mask, and what the network says. "
     "Look for what it takes for fish, and for fins that it misses.",
     numbers=f"each mask of {found.shape[3]} x {found.shape[2]} pixels, from 0 (black) to 1 (white)",
@@ -393,10 +397,12 @@ show_pictures(
 blind = weights.load_into(WithoutSkips(WIDTHS), "segmentation_without_skips")
 margin = [measure(trained, s) - measure(blind, s) for s in (easier, harder)]
 with torch.no_grad():
-    lost = blind(harder[0][:8])
+    lost = blind(harder[0][:6])
 show_pictures(
-    torch.cat([harder[0][:8], as_picture(found.sigmoid()), as_picture(lost.sigmoid())]),
-    caption="the middle row has skips, the bottom row none: it knows roughly where a fish is, as a "
+    torch.cat([as_picture(found.sigmoid()), as_picture(lost.sigmoid())]),
+    columns=6,
+    size=80,
+    caption="the same scenes: above with skips, below with none: it knows roughly where a fish is, as a "
     "blob, and has lost fins, tails and edges.",
     numbers=f"IoU lost without skips more than 0.03: {min(margin) > 0.03}",
 )
@@ -533,13 +539,14 @@ explore(
 # a convolution slides over any size (that divides by 16).
 
 # %%
-real = fish.photographs()[[0, 3, 7, 8, 9, 11, 13, 14, 16, 20, 25, 27]]
+real = fish.photographs()[[0, 3, 9, 14, 20, 27]]
 with torch.no_grad():
     said = trained(real).sigmoid()
 shown = (real + 1) * (0.15 + 0.85 * said) - 1  # what is not called fish goes dark
 show_pictures(
     torch.stack([real, shown], dim=1).flatten(0, 1),
-    columns=6,
+    columns=4,
+    size=120,
     caption="each photograph, and beside it what the network leaves lit as fish. Some are found "
     "well; others fall to pieces: these were made with water, light and lens, not with scissors.",
     numbers=f"{len(real)} photographs of {real.shape[3]} x {real.shape[2]}, no score",
