@@ -43,6 +43,13 @@ def denoising_loss(
     return F.mse_loss(guesser(pictures + noise, levels), noise)
 
 
+@torch.no_grad()
+def error_left(guesser: Guesser, pictures: Float[Tensor, "b c h w"], level: float) -> float:
+    """Mean squared error of the cleaned pictures at one noise level; as they come it is level^2."""
+    noise = level * torch.randn(pictures.shape, generator=torch.Generator().manual_seed(5))
+    return F.mse_loss(guesser(pictures + noise, torch.full((len(pictures),), level)), noise).item()
+
+
 def trained(which: str, seed: int) -> UNet:
     """A bundled denoiser: "told" or "untold", seed 0, 1 or 2. ValueError for any other."""
     state = weights.load_state("denoisers")

@@ -22,7 +22,7 @@ from course_lib import autoencoder, clip, schedule, unet, weights
 from course_lib.autoencoder import VAE, normalise_latents, vae_loss
 from course_lib.clip import CLIP, contrastive_loss
 from course_lib.datasets import corpus, digits, emoji, fashion, fish
-from course_lib.denoising import Guesser, denoising_loss, small_scenes, told, untold
+from course_lib.denoising import Guesser, denoising_loss, error_left, small_scenes, told, untold
 from course_lib.diffusion import Denoiser, noise_loss, v_loss
 from course_lib.digit_coder import DigitVAE
 from course_lib.distance import picture_distance
@@ -105,7 +105,7 @@ def denoisers(folder: Path) -> Path:
     scenes = small_scenes(3000, seed=0)
     steps, batch_size, lr = 400, 16, 2e-3
 
-    def train(guesser: Callable[[UNet], Guesser], seed: int, run: Path) -> weights.State:
+    def train(guesser: Callable[[UNet], Guesser], seed: int, run: Path) -> UNet:
         torch.manual_seed(seed)
         unet = tiny()
 
@@ -114,18 +114,21 @@ def denoisers(folder: Path) -> Path:
             with bfloat16():
                 return denoising_loss(guesser(unet), pictures, g)
 
-        return long_run(
-            unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100
-        ).state_dict()
+        average = long_run(unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100)
+        return cast(UNet, average)
 
     state: weights.State = {}
-    minutes = 0.0
+    quality: dict[str, list[float]] = {}
+    minutes, unseen = 0.0, small_scenes(64, seed=1, split="validation")
     for seed in range(3):
         for which, guesser in (("told", told), ("untold", untold)):
             run = folder / f"{which}_{seed}"
-            trained = train(guesser, seed, run)
-            state |= {f"{which}.{seed}.{key}": value for key, value in trained.items()}
+            unet = train(guesser, seed, run)
+            state |= {f"{which}.{seed}.{key}": value for key, value in unet.state_dict().items()}
             minutes += card(run, "", "")["minutes"]
+            for level in (0.02, 0.1, 0.5, 1.0):
+                left = round(error_left(guesser(unet), unseen, level), 5)
+                quality.setdefault(f"{which}, error left at level {level}", []).append(left)
     facts = card(
         run,
         "denoisers",
@@ -135,12 +138,13 @@ def denoisers(folder: Path) -> Path:
         steps=steps,
         batch_size=batch_size,
         lr=lr,
+        quality=quality,
         licence="GPL-3.0-or-later, for the fish and backgrounds that it learned from",
     )
     return weights.save(state, facts, "denoisers", folder)
 
 
-def sampler_distances(model: Denoiser, s: schedule.NoiseSchedule, n: int = 64) -> dict[str, Any]:
+def sampler_distances(model: Denoiser, s: schedule.NoiseSchedule, n: int = 32) -> dict[str, Any]:
     """Lesson 05's table: (shape, texture) distance of `n` pictures to the training set.
 
     For each sampler and number of evaluations; "real" are `n` test pictures, the floor.
