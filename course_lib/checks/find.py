@@ -33,20 +33,25 @@ class Found:
 
 
 def read_code_cells(path: Path) -> list[str]:
-    """The sources of a notebook's code cells, of any version of the format.
-
-    Raises ValueError for a file that is no notebook.
-    """
+    """The sources of a notebook's code cells. Raises ValueError for a file that is no notebook."""
     try:
-        notebook: Any = json.loads(path.read_text(encoding="utf-8"))
+        return code_cells(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def code_cells(content: bytes) -> list[str]:
+    """The same from a file's bytes, of any version of the format. Raises ValueError."""
+    try:
+        notebook: Any = json.loads(content.decode("utf-8-sig"))
         cells = notebook.get("cells")
         if cells is None:  # nbformat 3
             cells = [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
         sources = [c.get("source", c.get("input", "")) for c in cells if c["cell_type"] == "code"]
         return ["".join(source) for source in sources]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not a notebook that can be read ({type(error).__name__}). Usual cause: it "
+            f"this is not a notebook that can be read ({type(error).__name__}). Usual cause: it "
             "was saved as something else, or cut short on its way."
         ) from None
 
