@@ -242,7 +242,7 @@ show_curves(
     {"loss": smooth},
     x_label="steps, in fives",
     y_label="loss, mean of 20",
-    caption="most of the noise is found within the first steps; the words come in slowly after that.",
+    caption="most of the noise is found within the first steps; what the words tell is in the last, slow part.",
 )
 
 
@@ -268,7 +268,7 @@ show_pictures(
     torch.cat([plain[:6], strong[:6]]),
     captions[:6] + ["guidance 3"] * 6,
     columns=6,
-    caption="painted from words alone: above without guidance, below with the words said three times.",
+    caption="painted from words alone, below with guidance. After so few steps colours begin to follow the words; shapes are blobs still.",
     numbers=f"of 64 colours asked for, more than 0.5 found with guidance: {found[1] > 0.5}",
 )
 
@@ -290,7 +290,7 @@ def from_words(first, first_shape, second, second_shape):
 
 explore(
     from_words,
-    caption="one caption, four seeds: the words say what, the seed says where.",
+    caption="one caption, four seeds: the colours come from the words, the places from the seed.",
     first=choice([*COLOURS]),
     first_shape=choice(["disc", "square"]),
     second=choice(["blue", "red", "green", "yellow"]),
@@ -354,8 +354,7 @@ show_heatmap(
 # ## 6  Other words half-way
 #
 # The caption is asked anew at every step. So nothing forbids changing it: the first half of the
-# steps hears one caption, the second half another. **Guess** which of the two decides what is
-# where.
+# steps hears one caption, the second half another. **Guess** what each of them decides.
 
 
 # %%
@@ -381,7 +380,7 @@ show_pictures(
     [swap_half_way(A, B, share) for share in shares],
     [f"{share:.0%} red and blue" for share in shares],
     columns=5,
-    caption="how long the first caption was heard, from never to always: early words decide most.",
+    caption="from never to always the first caption: places stay, colours go over to red, spot by spot.",
 )
 
 # %% [markdown]
