@@ -43,9 +43,11 @@ def as_picture(mask):
 
 # %%
 pictures, masks = fish.fixed_500()
-shown = torch.cat([pictures[:8], as_picture(masks[:8])])
+shown = torch.cat([pictures[:6], as_picture(masks[:6])])
 show_pictures(
     shown,
+    columns=6,
+    size=90,
     caption="above, pictures; below, their masks, white for fish. Not all that is pasted in is a "
     "fish, and some fish have the colours of what is behind them.",
 )
@@ -313,7 +315,7 @@ for steps in (1, 9, 30, 50, 60):
     raw.append(small(easier[0][4:5]).detach())
 
 # %%
-fig, axes = new_figure(2, 6, width=540, height=200)
+fig, axes = new_figure(2, 6, width=480, height=180)
 axes[0].imshow(easier[0][4].permute(1, 2, 0) / 2 + 0.5)
 axes[6].imshow(easier[1][4, 0], cmap="grey")
 for i, out in enumerate(raw, start=1):
@@ -452,9 +454,11 @@ with torch.no_grad():
 def channels_of(scene, level):
     x = inside[level][scene]  # (c, h, w)
     x = x / x.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)  # each channel from 0 to 1
-    brightest = x.mean(dim=(1, 2)).argsort(descending=True)[:15]
+    brightest = x.mean(dim=(1, 2)).argsort(descending=True)[:11]
     shown = [easier[0][scene], *(x[brightest] * 2 - 1)[:, None]]
-    return pictures_figure(shown, ["picture", *(f"channel {i}" for i in brightest.tolist())])
+    return pictures_figure(
+        shown, ["picture", *(f"channel {i}" for i in brightest.tolist())], columns=6, size=84
+    )
 
 
 # %%
@@ -546,7 +550,7 @@ shown = (real + 1) * (0.15 + 0.85 * said) - 1  # what is not called fish goes da
 show_pictures(
     torch.stack([real, shown], dim=1).flatten(0, 1),
     columns=4,
-    size=120,
+    size=100,
     caption="each photograph, and beside it what the network leaves lit as fish. Some are found "
     "well; others fall to pieces: these were made with water, light and lens, not with scissors.",
     numbers=f"{len(real)} photographs of {real.shape[3]} x {real.shape[2]}, no score",
