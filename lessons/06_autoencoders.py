@@ -108,6 +108,7 @@ train_x, train_y = digits.load("train")
 test_x, test_y = digits.load("test")
 show_pictures(
     test_x[:8],
+    size=56,
     caption="digits that people wrote, 28 x 28 pixels. **Guess:** can two numbers say which, "
     "and how?",
 )
@@ -155,6 +156,7 @@ with torch.no_grad():
 show_pictures(
     torch.cat([test_x[:8], *(b[:8] for b in back.values())]),
     ["drawn by people", *[""] * 7, *(t for d in back for t in (f"from {d} numbers", *[""] * 7))],
+    size=56,
     caption="two numbers give the right kind of digit, mostly; ten give this very digit.",
 )
 
@@ -243,7 +245,7 @@ low, high = plain_codes.amin(dim=0), plain_codes.amax(dim=0)
 plain_walk = walk(coders[2].decode, low, high)
 show_pictures(
     [sheet(plain_walk)],
-    size=400,
+    size=250,
     caption="144 points of the plain autoencoder's plane. Between the digits lie smears that "
     "are none.",
 )
@@ -342,7 +344,7 @@ show_curves(
 )
 
 # %% [markdown]
-# The bundled `mnist_vae` is the same class, trained eight times as long. Its plane, walked from -2
+# The bundled `mnist_vae` is the same class, trained for longer. Its plane, walked from -2
 # to 2:
 
 # %%
@@ -351,7 +353,7 @@ vae_walk = walk(vae.decode, (-2, -2), (2, 2))
 show_pictures(
     [sheet(plain_walk), sheet(vae_walk)],
     ["plain: as far as its codes go", "variational: from -2 to 2"],
-    size=330,
+    size=230,
     caption="on the right nearly every point is a digit, and one turns into the next; all ten "
     "are there.",
     numbers="fewer points that are no digit than on the left: "
@@ -404,6 +406,7 @@ with torch.no_grad():
 show_pictures(
     torch.cat([faded, walked]),
     ["pixels", *[""] * 7, "codes", *[""] * 7],
+    size=56,
     caption="above, a 3 fades out while an 8 fades in; below, one turns into the other.",
 )
 
@@ -437,6 +440,7 @@ with torch.no_grad():
 show_pictures(
     torch.cat([pictures, back, (back - pictures).abs() * 2 - 1]),
     ["original", *[""] * 7, "from 256 numbers", *[""] * 7, "what was lost", *[""] * 7],
+    size=64,
     caption="emoji it never saw, through 256 numbers and back. What is lost lies along edges "
     "and in small marks.",
 )
@@ -472,6 +476,7 @@ theirs = torch.stack([b for b, _ in of_jpeg])
 show_pictures(
     torch.cat([theirs, back]),
     ["JPEG, quality 1", *[""] * 7, "ours", *[""] * 7],
+    size=64,
     caption="a codec that has seen ten thousand emoji beats one made for everything, on emoji.",
     numbers=f"JPEG took over 512 bytes for each: {min(n for _, n in of_jpeg) > 512}; ours has "
     "the better PSNR: "

@@ -159,6 +159,7 @@ print(f"within a quarter of the scale in the VAE's weights, found on all styles:
 show_pictures(
     torch.cat([faces[::125], *(latents[::125, i : i + 1] / 2.5 for i in range(4))]),
     ["picture", *[""] * 7, *(t for i in range(4) for t in (f"channel {i}", *[""] * 7))],
+    size=64,
     caption="below each picture its latent, four channels of 8 x 8. This is all the UNet will "
     "ever see.",
 )
@@ -280,6 +281,7 @@ by_pixels = draw(on_pixels, lambda x: x, (8, 3, 64, 64), 1.0, visits=10)
 show_pictures(
     torch.cat([by_pixels, by_latents[:8]]),
     ["on pixels", *[""] * 7, "on latents", *[""] * 7],
+    size=64,
     caption="after equal time: above still snow and stains, below first shapes on white paper.",
 )
 
@@ -309,13 +311,15 @@ show_figure(
 # %% [markdown]
 # ## 6  With more patience
 #
-# The bundled weights are the same UNet after 4,000 steps of 64, on all five styles.
+# The bundled weights are the same UNet, trained for longer, on all five styles.
 
 # %%
 patient = weights.load_into(emoji_unconditional(), "emoji_unconditional")
+print(f"trained for {weights.card('emoji_unconditional')['steps']:,} steps of 64 latents")
 new = draw(patient, coder.decode, (32, 4, 8, 8), coder.scale)
 show_pictures(
     new,
+    size=64,
     caption="32 emoji that nobody drew. It was told nothing, so it draws whatever comes: "
     "things, people, signs.",
 )
@@ -335,6 +339,7 @@ pairs = torch.stack([new[:12], everything.pictures[nearest]], dim=1).flatten(0, 
 show_pictures(
     pairs,
     ["drawn", "nearest"] * 12,
+    size=64,
     caption="in each pair left the drawing, right the nearest training picture: related, seldom "
     "the same.",
     numbers=f"none is an exact copy: {bool((apart > 0.5).all())}",
@@ -356,6 +361,7 @@ far = [energy_distance(r, unseen) for r in rows]
 show_pictures(
     torch.cat(rows),
     [t for name in wrong for t in (name, *[""] * 7)],
+    size=64,
     caption="the same latents, decoded at three sizes: too large they glow and burn out, too "
     "small they fade.",
     numbers=f"the right scale is nearest to real pictures: {far[0] == min(far)}",
@@ -378,6 +384,7 @@ show_pictures(
     guesses.unflatten(0, (n, 4)).transpose(0, 1).flatten(0, 1),
     [f"move {i}" for i in (1, 4, 7, 10, 13, 16, 19, 20)] + [""] * (3 * n),
     columns=n,
+    size=64,
     caption="first an average of everything, then colour and outline, at last the marks inside.",
 )
 
@@ -428,6 +435,7 @@ def between(share, first, second):
 walk = torch.cat([between(i / 7, 3, 8) for i in range(8)])
 show_pictures(
     walk,
+    size=64,
     caption="eight stops from seed 3 (left) to seed 8 (right), each a whole picture of its own.",
 )
 
