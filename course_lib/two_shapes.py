@@ -33,7 +33,7 @@ def draw(n: int, seed: int) -> TwoShapes:
     rgb = torch.tensor(list(COLOURS.values()))
     first_is_left = torch.rand(n, generator=g) < 0.5
     colour, shape = torch.randint(4, (n, 2), generator=g), torch.randint(2, (n, 2), generator=g)
-    radius = 2.8 + 0.6 * torch.rand(n, 2, 1, 1, generator=g)
+    radius = 3.15 + 0.25 * torch.rand(n, 2, 1, 1, generator=g)  # rounder from 3.1 on
     left = torch.stack([first_is_left, ~first_is_left], dim=1)[:, :, None, None]  # (n, 2, 1, 1)
     across = torch.where(left, 4.0, 12.0) + 0.6 * (torch.rand(n, 2, 1, 1, generator=g) - 0.5)
     down = 4 + 8 * torch.rand(n, 2, 1, 1, generator=g)
