@@ -298,7 +298,7 @@ moments = [0, 2, 5, 8, 11, 14, 17, 19]
 show_pictures(
     [film[i][1][0] for i in moments] + [film[i][2][0] for i in moments],
     [f"t = {film[i][0]}" for i in moments] + [""] * 8,
-    caption="above, x_t; below, the guess of x_0: at first the blur of all boots, then the outline, then the details.",
+    caption="above, x_t; below, the guess of x_0: at first a wild blotch (clipped: section 7), then an outline, then the details.",
 )
 
 # %% [markdown]
