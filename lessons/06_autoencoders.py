@@ -39,7 +39,7 @@ from course_lib.widgets import drag_pad, explore
 # eye will not miss. **Guess:** how many times smaller does a photograph get before you see it?
 
 # %%
-china = photographs.load("china")[:, :, :256]  # (3, h, 256), in [-1, 1]
+china = photographs.load("china")[:, :192, :192]  # (3, 192, 192), in [-1, 1]
 
 
 def jpeg(picture, quality):
@@ -57,6 +57,7 @@ show_pictures(
     [china, *(back for back, _ in coded)],
     ["the photograph", *(f"1 / {china.numel() / size:.0f} of the bytes" for _, size in coded)],
     columns=5,
+    size=110,
     caption="a tenth of the bytes looks the same; then blocks of 8x8 appear, and the roof loses "
     "its tiles.",
     numbers=f"bytes at most a tenth of {china.numel():,} from quality 30 on: "
@@ -245,7 +246,7 @@ low, high = plain_codes.amin(dim=0), plain_codes.amax(dim=0)
 plain_walk = walk(coders[2].decode, low, high)
 show_pictures(
     [sheet(plain_walk)],
-    size=250,
+    size=220,
     caption="144 points of the plain autoencoder's plane. Between the digits lie smears that "
     "are none.",
 )
@@ -353,7 +354,7 @@ vae_walk = walk(vae.decode, (-2, -2), (2, 2))
 show_pictures(
     [sheet(plain_walk), sheet(vae_walk)],
     ["plain: as far as its codes go", "variational: from -2 to 2"],
-    size=230,
+    size=210,
     caption="on the right nearly every point is a digit, and one turns into the next; all ten "
     "are there.",
     numbers="fewer points that are no digit than on the left: "
@@ -500,6 +501,7 @@ show_pictures(
     [pictures[0], *(latents[0, :, None] / 2), change[0] * 2 - 1],
     ["picture", "channel 0", "channel 1", "channel 2", "channel 3", "what a poke changes"],
     columns=6,
+    size=96,
     caption="the four channels still show the drawing. Poke one of 64 places, and only its "
     "neighbourhood changes.",
     numbers="more than two thirds of the change within 24 x 24 of 64 x 64 pixels: "
@@ -528,7 +530,7 @@ show_pictures(
     shown,
     ["no noise", "t = 500, spread 5", "t = 500, spread 1"],
     caption="the same noise at the same time: on codes that are too large it does next to nothing.",
-    size=150,
+    size=128,
 )
 
 # %%

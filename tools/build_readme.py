@@ -1,7 +1,7 @@
 """Write the table of lessons into README.md, from the lessons' own headers.
 
-    python tools/build_readme.py            write it
-    python tools/build_readme.py --check    write nothing; fail if it is not as it would be written
+python tools/build_readme.py            write it
+python tools/build_readme.py --check    write nothing; fail if it is not as it would be written
 """
 
 import sys

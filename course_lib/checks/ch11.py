@@ -211,7 +211,7 @@ def _heat_map_reshaped(weights: Tensor, word: int, height: int) -> Tensor:
 
 def _heat_map_summed(weights: Tensor, word: int, height: int) -> Tensor:
     heads = weights.shape[1]
-    total = sum(weights[:, head, :, word] for head in range(heads)) / heads
+    total = torch.stack([weights[:, head, :, word] for head in range(heads)]).sum(dim=0) / heads
     return total.unflatten(1, (height, -1))
 
 
