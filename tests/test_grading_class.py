@@ -1,4 +1,4 @@
-"""A class of hostile, broken and right notebooks, graded once in the sandbox: every row is looked at.
+"""A class of hostile, broken and right notebooks, graded once, every row looked at.
 
 Where bubblewrap cannot run these tests fail, in its own words: without it nothing here is proven.
 """
@@ -7,14 +7,18 @@ import csv
 import hashlib
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
+import time
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
 import grading_corpus
 import pytest
-from grading_corpus import SLEEP, notebook
+from grading_corpus import RIGHT, SLEEP, notebook
 
 import course_lib
 from course_lib.checks.registry import exercises_of
@@ -73,7 +77,7 @@ from __future__ import annotations
 import torch as t
 class Patches:
     def __init__(self, image, h, w):
-        self.all = image.unfold(-2, h, 1).unfold(-1, w, 1)
+        self.all = image.unfold(-2, h, 1).unfold(-2, w, 1)
     def weighted(self, kernel): return t.einsum("...ab,ab->...", self.all, kernel)
 def output_pixel(image, kernel, row, column):
     return Patches(image, *kernel.shape).weighted(kernel)[row, column].item()
@@ -95,7 +99,7 @@ HELD_UP = STYLES["loops"].replace("out[r, c] = output_pixel(image, kernel, r, c)
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """One grading of the whole class: (rows by student, kinds, the report's folder)."""
+    """One grading of the whole class: (rows by student, kinds, report, host before, host after)."""
     home = tmp_path_factory.mktemp("grading")
     secret = home / "host" / "secret.txt"
     secret.parent.mkdir()
@@ -107,16 +111,16 @@ def graded(tmp_path_factory):
         for name, code in {**STYLES, "held-up": HELD_UP}.items():
             (home / "handed in" / f"{name}_01_convolutions.ipynb").write_bytes(notebook(code))
         before = _host(home, secret)
-        settings = Settings(("00", "01"), jobs=2, timeout=8 + 8 * _busy(), memory=MEMORY)
+        settings = Settings(("00", "01"), jobs=2, timeout=16.0 if _busy() else 8.0, memory=MEMORY)
         rows = grade(home / "handed in", home / "report", settings)
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()  # nobody came
-    assert _host(home, secret) == before
+    after = _host(home, secret)
     by_student = {}
     for row in rows:
         by_student.setdefault(row.student, {})[row.exercise] = row
-    return by_student, kinds, home / "report"
+    return by_student, kinds, home / "report", before, after
 
 
 def _busy():
@@ -127,7 +131,8 @@ def _busy():
 def _host(home, secret):
     """Whatever a run could have changed: files by content, modes, names of processes."""
     package = Path(course_lib.__file__).parent
-    files = [secret, *sorted((home / "handed in").rglob("*")), *sorted(package.rglob("*.py"))]
+    files = [secret, *(home / "handed in").rglob("*"), package / "__init__.py"]
+    files += (package / "grading").glob("*.py")
     told = {
         str(f): (
             f.lstat().st_mode,
@@ -147,7 +152,7 @@ LAYOUTS += ["=HYPERLINK(1)", "<b>bold"]
 
 @pytest.mark.parametrize("name", [*KINDS, *LAYOUTS])
 def test_each_kind_gets_its_row(graded, name):
-    by_student, kinds, _ = graded
+    by_student, kinds, *_ = graded
     kind, row = kinds[name], by_student[name]["00.negative"]
     assert row.status == kind.status, row
     assert kind.words in row.words
@@ -156,7 +161,7 @@ def test_each_kind_gets_its_row(graded, name):
 
 
 def test_the_corpus_is_as_large_as_it_should_be(graded):
-    _, kinds, _ = graded
+    _, kinds, *_ = graded
     families = Counter(k.family for k in kinds.values())
     assert len(families) == 5
     assert min(families.values()) >= 5
@@ -164,7 +169,7 @@ def test_the_corpus_is_as_large_as_it_should_be(graded):
 
 
 def test_everybody_has_a_row_for_every_exercise(graded):
-    by_student, kinds, _ = graded
+    by_student, kinds, *_ = graded
     wanted = [e.id for lesson in ("00", "01") for e in exercises_of(lesson)]
     assert set(by_student) == {*kinds, *STYLES, "held-up"}
     assert all(list(rows) == wanted for rows in by_student.values())
@@ -186,6 +191,35 @@ def test_one_mistake_costs_one_exercise(graded):
     assert "course's own conv2d" in rows["01.conv2d_channels"].remarks[0]
 
 
+def test_the_host_is_as_it_was(graded):
+    *_, before, after = graded
+    assert before == after
+
+
+def test_an_interrupt_ends_every_process_and_the_next_start_goes_on(tmp_path):
+    """A real one: Ctrl-C while a notebook hangs."""
+    (tmp_path / "in").mkdir()
+    for name, code in {"a": RIGHT, "b": "def negative(p):\n    while True: pass"}.items():
+        (tmp_path / "in" / f"{name}_00_start_here.ipynb").write_bytes(notebook(code))
+    out = tmp_path / "out"
+    call = ["grade", str(tmp_path / "in"), "--out", str(out), "--jobs", "1"]
+    for _ in range(2):
+        with subprocess.Popen(
+            [sys.executable, "-m", "course_lib.cli", *call],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as running:
+            seen = running.stderr.readline()  # the first step, or what was done before
+            time.sleep(2)
+            running.send_signal(signal.SIGINT)
+            said, _ = running.communicate(timeout=60)
+        assert "1 of 2" in seen
+        assert (running.returncode, said) == (130, "Stopped.\n")
+        assert len((out / ".grading.jsonl").read_text().splitlines()) == 2
+    assert not (out / "marks.csv").exists()
+
+
 def test_no_process_is_left(graded):
     assert graded
     left = []
@@ -205,7 +239,7 @@ def test_no_process_is_left(graded):
 
 
 def test_marks_have_a_header_and_a_row_for_each_student(graded):
-    by_student, _, report = graded
+    by_student, _, report, *_ = graded
     with (report / "marks.csv").open(encoding="utf-8-sig", newline="") as f:
         header, *lines = csv.reader(f)
     ids = [e.id for lesson in ("00", "01") for e in exercises_of(lesson)]
@@ -249,7 +283,7 @@ class _Tags(HTMLParser):
 
 
 def test_pages_are_self_contained_escaped_and_fit_a_phone(graded):
-    by_student, _, report = graded
+    by_student, _, report, *_ = graded
     pages = [*(report / "students").glob("*.html"), report / "index.html"]
     assert len(pages) == len(by_student) + 1
     for page in pages:

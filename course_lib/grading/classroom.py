@@ -7,7 +7,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TextIO
 
 import course_lib
 from course_lib import checks
@@ -43,11 +42,15 @@ class _Task:
         return key_of(self.student, self.lesson, self.handed)
 
 
-def grade(source: Path, out: Path, settings: Settings, show: TextIO = sys.stderr) -> list[Row]:
+def grade(source: Path, out: Path, settings: Settings) -> list[Row]:
     """Grade all of `source`, write the reports into `out`, give back every row.
 
     Raises ValueError where there is nothing to grade, and OSError where the sandbox cannot work.
     """
+    if source.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(
+            f"the report would lie among the submissions in {source}; put it elsewhere"
+        )
     students = collect(source)
     wanted = settings.lessons or _handed_in(students)
     exercises = [e for lesson in wanted for e in exercises_of(lesson)]
@@ -65,7 +68,7 @@ def grade(source: Path, out: Path, settings: Settings, show: TextIO = sys.stderr
         for lesson in wanted
     ]
     done = {t.key: rows for t in tasks if (rows := journal.get(t.key)) is not None}
-    progress = _Progress(len(tasks), len(done), show)
+    progress = _Progress(len(tasks), len(done))
     left = [t for t in tasks if t.key not in done]
     if left:
         with Runner(wanted, protected=settings.protected, memory=settings.memory) as runner:
@@ -77,7 +80,7 @@ def grade(source: Path, out: Path, settings: Settings, show: TextIO = sys.stderr
 
 def _handed_in(students: Sequence[Student]) -> tuple[str, ...]:
     """The lessons that at least one student handed in."""
-    return tuple(sorted({n for s in students for n in s.by_lesson(lessons())}))
+    return tuple(sorted({n for s in students for n in s.lessons(lessons()) if n}))
 
 
 def _depends_on(wanted: Sequence[str], settings: Settings) -> dict[str, object]:
@@ -106,7 +109,7 @@ def _run(
     done: dict[str, list[Row]] = {}
     with ThreadPoolExecutor(max(settings.jobs, 1)) as pool:
         waiting: dict[Future[list[Row]], _Task] = {
-            pool.submit(_mark, runner, task, journal.seed, settings.timeout): task for task in tasks
+            pool.submit(_mark, runner, task, journal, settings.timeout): task for task in tasks
         }
         try:
             while waiting:
@@ -114,7 +117,6 @@ def _run(
                 for future in ready:
                     task = waiting.pop(future)
                     done[task.key] = future.result()
-                    journal.add(task.key, done[task.key])
                     progress.step(task.student)
         except BaseException:
             runner.stop()
@@ -123,10 +125,12 @@ def _run(
     return done
 
 
-def _mark(runner: Runner, task: _Task, seed: int, timeout: float) -> list[Row]:
-    """`mark`, and rows even where the grader itself has a fault: it must not cost the others."""
+def _mark(runner: Runner, task: _Task, journal: Journal, timeout: float) -> list[Row]:
+    """`mark`, written down; and rows even where the grader itself has a fault."""
     try:
-        return mark(runner, task.student, task.lesson, task.handed, seed, timeout)
+        rows = mark(runner, task.student, task.lesson, task.handed, journal.seed, timeout)
+        journal.add(task.key, rows)
+        return rows
     except (OSError, Stopped):
         raise  # the machine's trouble, not this notebook's
     except Exception as error:
@@ -159,21 +163,21 @@ def write(
 class _Progress:
     """A bar where somebody watches, a line now and then where nobody does."""
 
-    def __init__(self, total: int, done: int, show: TextIO) -> None:
-        self._total, self._done, self._show = total, done, show
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._done = total, done
         self._next_line = 0.0
         if done:
-            print(f"{done} of {total} were graded before; --fresh starts over.", file=show)
+            print(f"{done} of {total} were graded before; --fresh starts over.", file=sys.stderr)
 
     def step(self, student: str) -> None:
         """One more is done."""
         self._done += 1
-        if not self._show.isatty():
+        if not sys.stderr.isatty():
             if time.monotonic() < self._next_line and self._done < self._total:
                 return
             self._next_line = time.monotonic() + 10
         filled = 30 * self._done // self._total
         bar = f"[{'#' * filled}{'.' * (30 - filled)}] {self._done} of {self._total}"
         name = "".join(c if c.isprintable() else "?" for c in student)[:30]
-        end = "\r" if self._show.isatty() and self._done < self._total else "\n"
-        print(f"{bar}  {name:30}", end=end, file=self._show, flush=True)
+        end = "\r" if sys.stderr.isatty() and self._done < self._total else "\n"
+        print(f"{bar}  {name:30}", end=end, file=sys.stderr, flush=True)

@@ -162,7 +162,7 @@ def file_name(student: str) -> str:
     """A file name for a student's page: safe everywhere, and one for each name."""
     plain = re.sub(r"[^\w.-]+", "_", student, flags=re.ASCII).strip("._")[:60]
     digest = sha256(student.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return f"{plain}.html" if plain == student else f"{plain or 'student'}-{digest}.html"
+    return f"{plain}.html" if plain and plain == student else f"{plain or 'student'}-{digest}.html"
 
 
 def _write(path: Path, text: str) -> None:

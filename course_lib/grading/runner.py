@@ -57,7 +57,6 @@ class Runner:
         if sys.platform != "linux":
             raise ValueError("grading runs notebooks on Linux only (on Windows: inside WSL 2)")
         self._protected, self._memory = protected, memory
-        self._folder = tempfile.TemporaryDirectory(prefix="course-grade-")
         self._runs = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -65,6 +64,7 @@ class Runner:
         if protected:
             Bubblewrap().__exit__(None, None, None)
         self._start(lessons)
+        self._folder = tempfile.TemporaryDirectory(prefix="course-grade-")
 
     def _start(self, lessons: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 import course_lib
 from course_lib import paths
@@ -29,22 +28,6 @@ _INSTALL = (
 
 class NoSandboxHere(OSError):
     """bubblewrap is missing or cannot work; the message says what would help."""
-
-
-class Place(Protocol):
-    """Where a run takes place: the process whose namespaces it enters, and its folder."""
-
-    pid: int  # 0: none, the run stays where the fork server is
-    folder: str
-
-    def roots(self) -> tuple[int, ...]:
-        """Processes from which all others of the place come."""
-
-    def __enter__(self) -> "Place": ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> None: ...
 
 
 def readable_paths() -> tuple[str, ...]:
@@ -171,3 +154,6 @@ class NoSandbox:
         trace: TracebackType | object,
     ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+Place = Bubblewrap | NoSandbox  # where a run takes place

@@ -36,6 +36,15 @@ class Handed:
         found = _LESSON.match(PurePosixPath(self.file).name)
         return found[1] if found and found[1] in lessons() else ""
 
+    @property
+    def is_notebook(self) -> bool:
+        """Whether it can be read."""
+        try:
+            self.notebook()
+        except ValueError:
+            return False
+        return True
+
     def notebook(self) -> Notebook:
         """Its parsed code. Raises ValueError where it cannot be read."""
         if self.refused:
@@ -50,22 +59,27 @@ class Student:
     name: str
     handed: list[Handed] = field(default_factory=list)
 
-    def by_lesson(self, wanted: Sequence[str]) -> dict[str, list[Handed]]:
-        """Lesson -> files: by their names, or else by the exercises they define."""
+    def lessons(self, wanted: Sequence[str]) -> dict[str, list[Handed]]:
+        """Lesson -> files: by their names, or else by the exercises they define; "" for none."""
         found: dict[str, list[Handed]] = {}
         for handed in self.handed:
             lesson = handed.lesson or _lesson_inside(handed, wanted)
-            if lesson in wanted:
-                found.setdefault(lesson, []).append(handed)
-        return found
+            found.setdefault(lesson, []).append(handed)
+        return {lesson: files for lesson, files in found.items() if lesson in ("", *wanted)}
+
+    def by_lesson(self, wanted: Sequence[str]) -> dict[str, list[Handed]]:
+        """The same. What cannot be read may have been for any lesson that is missing."""
+        found = self.lessons(wanted)
+        unreadable = [h for h in found.pop("", []) if not h.is_notebook]
+        return {n: files for n in wanted if (files := found.get(n, unreadable))}
 
 
 def _lesson_inside(handed: Handed, wanted: Sequence[str]) -> str:
-    """The lesson whose exercises are in the file; the only one asked for, if it cannot be read."""
+    """The lesson whose exercises are in the file; the only one asked for, if there are none."""
     try:
         names = handed.notebook().written()
     except ValueError:
-        return wanted[0] if len(wanted) == 1 else ""
+        return ""
     hits = {n: sum(e.name in names for e in exercises_of(n)) for n in wanted}
     best = max(hits, key=lambda n: hits[n], default="")
     return best if best and hits[best] else (wanted[0] if len(wanted) == 1 else "")

@@ -159,8 +159,8 @@ class _Reader:
         empty = size == 0 or array_type.itemsize == 0
         flat = np.zeros(math.prod(shape), array_type) if empty else np.frombuffer(raw, array_type)
         array = flat.reshape(shape).copy()
-        if array_type.kind == "U":
-            array.tolist()  # raises for what is no character
+        if array_type.kind == "U" and not empty:
+            _want(bool((np.frombuffer(raw, "<u4") < 0x110000).all()), "what is no character")
         _consistent(kind, dtype, array)
         return Leaf(kind, dtype, array, where)
 
