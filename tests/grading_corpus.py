@@ -1,6 +1,7 @@
 """A class made by code: hostile, broken and right notebooks, and the row that each must get.
 
 All are for the one exercise of lesson 00, `negative(picture)`, whose right answer is `-picture`.
+Where a try could hurt this machine if the sandbox failed, it goes only as far as being allowed.
 """
 
 import json
@@ -205,8 +206,10 @@ def _kinds(secret, port):
             "mounts",
             reach,
             does(
-                "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.unshare(0x10020000)\n"
-                "assert libc.mount(None, b'/usr', None, 0x1020, None) == 0, 'not allowed'"
+                "import ctypes\nlibc = ctypes.CDLL(None)\n"
+                "again = lambda: libc.mount(None, b'/usr', None, 0x1020, None)\n"
+                "first = again()\nlibc.unshare(0x10020000)\n"
+                "assert 0 in (first, again()), 'not allowed'"
             ),
             "error",
             "not allowed",
@@ -214,21 +217,21 @@ def _kinds(secret, port):
         k(
             "changes-devices",
             reach,
-            does("import os; os.chmod('/dev/null', 0)"),
+            does("import os; os.chmod('/dev/null', 0o666)"),
             "error",
             "ead-only file system",
         ),
         k(
             "sets-the-kernel",
             reach,
-            does("open('/proc/sys/kernel/core_pattern', 'w').write('|/tmp/mine')"),
+            does("open('/proc/sys/kernel/core_pattern', 'w')"),
             "error",
             "Read-only file system",
         ),
         k(
             "sets-the-host",
             reach,
-            does("open('/proc/sys/kernel/hostname', 'w').write('mine')"),
+            does("open('/proc/sys/kernel/hostname', 'w')"),
             "error",
             "Read-only file system",
         ),

@@ -21,10 +21,11 @@ import pytest
 from grading_corpus import RIGHT, SLEEP, notebook
 
 import course_lib
-from course_lib.checks.registry import exercises_of
+from course_lib.checks.registry import all_exercises, exercises_of
 from course_lib.grading.classroom import Settings, grade
 
 MEMORY = 1 << 30
+ROOT = Path(__file__).parents[1]
 STYLES = {  # three people, three ways to write lesson 01
     "loops": """
 import torch
@@ -233,6 +234,23 @@ def test_no_process_is_left(graded):
         if words[:2] == [b"sleep", SLEEP.encode()] or ours:
             left.append((process.name, words))
     assert left == []
+
+
+def test_the_lessons_own_solutions_pass_in_the_sandbox(tmp_path):
+    """Every exercise of the course can be graded: its probe needs nothing that is not in there."""
+    folder = tmp_path / "in" / "course"
+    folder.mkdir(parents=True)
+    for lesson in (ROOT / "lessons").glob("[0-9][0-9]_*.py"):
+        cells = re.split(r"^# %%", lesson.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        parts = [c.partition("\n") for c in cells]
+        code = notebook(*(body for kind, _, body in parts if "[markdown]" not in kind))
+        (folder / f"{lesson.stem}.ipynb").write_bytes(code)
+    rows = grade(tmp_path / "in", tmp_path / "out", Settings(timeout=300.0))
+    wanted = {e.id for e in all_exercises() if list((ROOT / "lessons").glob(f"{e.lesson}_*.py"))}
+    assert {r.exercise for r in rows} == wanted
+    assert [(r.exercise, r.status, r.words) for r in rows if r.status != "passed"] == []
+    copied = [r for r in rows if "is the published solution, word for word" in r.remarks]
+    assert 0 < len(copied) < len(rows)  # the short ones coincide, and are not called copied
 
 
 # --- the reports of that class ---

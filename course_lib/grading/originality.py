@@ -16,7 +16,7 @@ from course_lib import paths
 from course_lib.checks.exercise import Exercise
 from course_lib.checks.find import Definition, find_definitions, read_code_cells
 
-_LONG_ENOUGH = 30  # nodes of the syntax tree that a learner has to write; shorter ones coincide
+_LONG_ENOUGH = 60  # nodes of the syntax tree that a learner has to write; shorter ones coincide
 _SURROUNDINGS = frozenset(
     "_getframe currentframe f_back settrace setprofile ctypes gc get_objects mmap ptrace".split()
 )
