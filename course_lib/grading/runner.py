@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import course_lib
 from course_lib.grading.processes import kill_family, threads_on_this_machine, usage
-from course_lib.grading.sandbox import Bubblewrap, NoSandbox, Place
+from course_lib.grading.sandbox import Bubblewrap, NoSandbox, Place, package_folders
 from course_lib.grading.wire import MOST_BYTES
 from course_lib.grading.worker import Job
 
@@ -141,7 +141,7 @@ def _bare_environment() -> dict[str, str]:
     """All that a learner's code could find of the grader's environment."""
     one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
     home = {"HOME": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "MPLBACKEND": "agg"}
-    course = str(Path(course_lib.__file__).parents[1])
+    course = os.pathsep.join([str(Path(course_lib.__file__).parents[1]), *package_folders()])
     path = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": course}
     return {**one, **home, **path, "PYTHONDONTWRITEBYTECODE": "1"}
 

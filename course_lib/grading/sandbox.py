@@ -35,9 +35,15 @@ def readable_paths() -> tuple[str, ...]:
     wanted = ["/usr", sys.base_prefix, sys.prefix, str(Path(course_lib.__file__).parent)]
     with contextlib.suppress(FileNotFoundError):
         wanted.append(str(paths.bundled("data")))
-    wanted += ["/etc/ld.so.cache", "/etc/alternatives"]
-    real = [Path(p).resolve() for p in wanted if Path(p).exists()]
-    return tuple(dict.fromkeys(map(str, real)))
+    wanted += [*package_folders(), "/etc/ld.so.cache", "/etc/alternatives"]
+    there = [Path(p) for p in wanted if Path(p).exists()]
+    both = (path for p in there for path in (p.resolve(), p))  # a link, and where it leads
+    return tuple(dict.fromkeys(map(str, both)))
+
+
+def package_folders() -> tuple[str, ...]:
+    """Where this Python finds packages, a user's own folder included."""
+    return tuple(p for p in sys.path if Path(p).name in ("site-packages", "dist-packages"))
 
 
 def command(information: int) -> list[str]:
