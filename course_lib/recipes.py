@@ -133,7 +133,7 @@ def denoisers(folder: Path) -> Path:
         run,
         "denoisers",
         "fish",
-        seeds=[0, 1, 2],
+        seed=[0, 1, 2],
         minutes=round(minutes, 1),
         steps=steps,
         batch_size=batch_size,

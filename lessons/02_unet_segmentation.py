@@ -457,9 +457,9 @@ def channels_of(scene, level):
     x = x / x.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)  # each channel from 0 to 1
     brightest = x.mean(dim=(1, 2)).argsort(descending=True)[:11]
     shown = [easier[0][scene], *(x[brightest] * 2 - 1)[:, None]]
-    return pictures_figure(
-        shown, ["picture", *(f"channel {i}" for i in brightest.tolist())], columns=6, size=84
-    )
+    titles = ["picture", *(f"channel {i}" for i in brightest.tolist())]
+    numbers = f"{len(x)} channels of {x.shape[2]} x {x.shape[1]} at this level"
+    return pictures_figure(shown, titles, columns=6, size=84), numbers
 
 
 # %%

@@ -1,6 +1,7 @@
 """`course check`: a learner's own notebook, its exercises run and their state in a table."""
 
 import argparse
+import ast
 import linecache
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,12 @@ def verdict(exercise: Exercise, found: Found) -> Verdict:
         return Verdict("error", f"no function is called {exercise.name}")
     names: dict[str, Any] = {"__name__": "notebook"}
     linecache.cache[_FILE] = (len(found.code), None, found.code.splitlines(True), _FILE)
-    try:
-        exec(compile(found.code, _FILE, "exec"), names)
-    except Exception as error:
-        if exercise.name not in names:
-            return Verdict("error", f"its imports and definitions stop with {error!r}")
+    stopped = ""
+    for node in ast.parse(found.code).body:  # one by one: a constant may lean on what is not run
+        try:
+            exec(compile(ast.Module([node], []), _FILE, "exec"), names)
+        except Exception as error:
+            stopped = stopped or repr(error)
+    if exercise.name not in names:
+        return Verdict("error", f"its imports and definitions stop with {stopped}")
     return examine(exercise, names[exercise.name])

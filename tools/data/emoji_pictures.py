@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -48,6 +47,8 @@ def drawn(svg: str) -> NDArray[np.uint8]:
     """An SVG, drawn at twice the size and then made smaller, for smooth edges."""
 
     side = 2 * SIZE
+    import resvg_py  # only who builds the data needs it
+
     png = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
     return on_white(png)
 
