@@ -284,7 +284,7 @@ show_pictures(
     torch.cat([by_pixels, by_latents[:8]]),
     ["on pixels", *[""] * 7, "on latents", *[""] * 7],
     size=64,
-    caption="after equal time: above still snow and stains, below first shapes on white paper.",
+    caption="after equal time: above still snow and stains, below first coloured shapes on paper.",
 )
 
 # %% [markdown]
@@ -322,8 +322,8 @@ new = draw(patient, coder.decode, (24, 4, 8, 8), coder.scale)
 show_pictures(
     new,
     size=64,
-    caption="24 emoji that nobody drew. It was told nothing, so it draws whatever comes: "
-    "things, people, signs.",
+    caption="24 drawings that nobody made: paper, colours and outlines as emoji have them, but "
+    "hardly a thing one could name yet.",
 )
 
 # %% [markdown]
@@ -359,14 +359,15 @@ wrong = {
     "half": coder.scale.item() * 2,
 }
 rows = [draw(patient, coder.decode, (8, 4, 8, 8), s) for s in wrong.values()]
-far = [energy_distance(r, unseen) for r in rows]
+ink = {name: (1 - r).mean().item() for name, r in zip(wrong, rows, strict=True)}
 show_pictures(
     torch.cat(rows),
     [t for name in wrong for t in (name, *[""] * 7)],
     size=64,
-    caption="the same latents, decoded at three sizes: too large they glow and burn out, too "
-    "small they fade.",
-    numbers=f"the right scale is nearest to real pictures: {far[0] == min(far)}",
+    caption="the same latents, decoded at three sizes: too large they turn glaring, too small they "
+    "fade to paper.",
+    numbers=f"ink on the paper: more than right if too large, "
+    f"{ink['twice too large'] > ink['right']}; less if half, {ink['half'] < ink['right']}",
 )
 
 # %% [markdown]
@@ -486,7 +487,7 @@ print(f"question 4: {small:,} instead of {large:,}, one {large // small}th")
 # 2. Latents are 48 times fewer, and a step costs a small part of the time and memory.
 # 3. A data set is encoded once; a scale brings it to spread 1; after sampling it is undone.
 # 4. With v-prediction there is something to learn at every time, pure noise included.
-# 5. In equal time latents get to drawings while pixels are still at stains.
+# 5. In equal time latents get to coloured shapes while pixels are still at snow.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
