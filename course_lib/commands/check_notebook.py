@@ -62,6 +62,8 @@ def verdict(exercise: Exercise, found: Found) -> Verdict:
             exec(compile(ast.Module([node], []), _FILE, "exec"), names)
         except Exception as error:
             stopped = stopped or repr(error)
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                break
     if exercise.name not in names:
         return Verdict("error", f"its imports and definitions stop with {stopped}")
     return examine(exercise, names[exercise.name])
