@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from course_lib import paths, recipes, weights
 from course_lib.datasets import emoji
 from course_lib.matching import trained
+from course_lib.recipes import captions
 
 
 class Watched(emoji.Pictures):
@@ -42,7 +43,7 @@ def test_training_looks_at_the_train_split_alone(monkeypatch, tmp_path: Path):
         return model.eval()
 
     monkeypatch.setattr(emoji, "load", load)
-    monkeypatch.setattr(recipes, "long_run", one_step)
+    monkeypatch.setattr(captions, "long_run", one_step)
     recipes.emoji_clip(tmp_path)
     assert {split for during, split in seen if during} == {"train"}
     assert {split for _, split in seen} == {"train", "validation"}

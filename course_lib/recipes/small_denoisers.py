@@ -1,0 +1,58 @@
+"""Lessons 03 and 04: denoising, told how much noise there is and not told."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from course_lib import weights
+from course_lib.denoising import Guesser, denoising_loss, error_left, small_scenes, told, untold
+from course_lib.recipes.common import bfloat16, card
+from course_lib.training import long_run
+from course_lib.unet import UNet, tiny
+
+
+def denoisers(folder: Path) -> Path:
+    """Lessons 03 and 04's six denoisers: told the noise level and not, three seeds of each."""
+    scenes = small_scenes(3000, seed=0)
+    steps, batch_size, lr = 400, 16, 2e-3
+
+    def train(guesser: Callable[[UNet], Guesser], seed: int, run: Path) -> UNet:
+        torch.manual_seed(seed)
+        unet = tiny()
+
+        def loss_of(g: torch.Generator) -> Tensor:
+            pictures = scenes[torch.randint(len(scenes), (batch_size,), generator=g)]
+            with bfloat16():
+                return denoising_loss(guesser(unet), pictures, g)
+
+        average = long_run(unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100)
+        return cast(UNet, average)
+
+    state: weights.State = {}
+    quality: dict[str, list[float]] = {}
+    minutes, unseen = 0.0, small_scenes(64, seed=1, split="validation")
+    for seed in range(3):
+        for which, guesser in (("told", told), ("untold", untold)):
+            run = folder / f"{which}_{seed}"
+            unet = train(guesser, seed, run)
+            state |= {f"{which}.{seed}.{key}": value for key, value in unet.state_dict().items()}
+            minutes += card(run, "", "")["minutes"]
+            for level in (0.02, 0.1, 0.5, 1.0):
+                left = round(error_left(guesser(unet), unseen, level), 5)
+                quality.setdefault(f"{which}, error left at level {level}", []).append(left)
+    facts = card(
+        run,
+        "denoisers",
+        "fish",
+        seed=[0, 1, 2],
+        minutes=round(minutes, 1),
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        quality=quality,
+        licence="GPL-3.0-or-later, for the fish and backgrounds that it learned from",
+    )
+    return weights.save(state, facts, "denoisers", folder)
