@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from course_lib import autoencoder, matching, unet, weights
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
-from course_lib.diffusion import Denoiser, add_noise
+from course_lib.diffusion import Denoiser, add_noise, from_v
 from course_lib.samplers import Step, ddim, times
-from course_lib.schedule import NoiseSchedule
+from course_lib.schedule import NoiseSchedule, scaled_linear, zero_terminal
 from course_lib.shapes import expect_shape
 from course_lib.tokenizer import Tokenizer
 from course_lib.unet import UNet
@@ -187,3 +188,52 @@ def _one_each(prompts: Sequence[str], seeds: Sequence[int]) -> None:
             f"a list of prompts and as many seeds are wanted, got {prompts!r:.60} and {seeds!r:.60}"
             ". Usual cause: one prompt without its brackets; use [prompt] and [seed]."
         )
+
+
+PREDICTIONS: dict[str, Callable[[Denoiser, NoiseSchedule], Denoiser]] = {
+    "noise": as_noise,
+    "v": from_v,
+}
+SCHEDULES: dict[str, Callable[[], NoiseSchedule]] = {
+    "scaled_linear": scaled_linear,
+    "zero_terminal": lambda: zero_terminal(scaled_linear()),
+}
+
+
+def around(model: UNet, prediction: str, schedule: str) -> TextToImage:
+    """The course's frozen parts (tokenizer, text tower, VAE) around a UNet of emoji latents.
+
+    `prediction` and `schedule` are words of PREDICTIONS and SCHEDULES, as a weight's card has
+    them; ValueError for others.
+    """
+    for word, known in ((prediction, list(PREDICTIONS)), (schedule, list(SCHEDULES))):
+        if word not in known:
+            raise ValueError(
+                f"{' or '.join(known)} is wanted, got {word!r}. "
+                "Usual cause: weights whose card was made by another version of the course."
+            )
+    clip, tokenizer = matching.trained()
+    vae = autoencoder.emoji()
+    weights.load_into(vae, "emoji_vae")
+    return TextToImage(
+        tokenizer,
+        clip.text,
+        model.eval(),
+        vae.requires_grad_(False),
+        SCHEDULES[schedule](),
+        PREDICTIONS[prediction],
+    )
+
+
+def trained() -> TextToImage:
+    """The course's own model from the bundled weights, ready to draw with.
+
+    It was trained on captions like "red apple, noto style" (`emoji.caption`). Raises what
+    `weights.load_state` raises where a file is missing or damaged.
+    """
+    card = weights.card("emoji_text_to_image")
+    state = weights.load_state("emoji_text_to_image")
+    model = unet.emoji_latent()
+    model.load_state_dict(state)
+    words = str(card.get("prediction")), str(card.get("schedule"))
+    return around(model.requires_grad_(False), *words)
