@@ -1,19 +1,35 @@
-"""How good the bundled weights are, measured: `python -m course_lib.evaluate` prints it all."""
+"""How good the bundled weights are, measured: `python -m course_lib.evaluate` prints it all.
 
+`python -m course_lib.evaluate --help` shows how to ask for one measure, or for another split. What
+is chosen (guidance, steps, checkpoint) is chosen on validation; the test split is drawn with what
+data/splits.json has frozen, and no option changes that.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor
 
-from course_lib import autoencoder, weights
+from course_lib import autoencoder, matching, text_to_image, unet, weights
 from course_lib.autoencoder import VAE
+from course_lib.clip import CLIP
 from course_lib.datasets import emoji
 from course_lib.diffusion import from_v
+from course_lib.held_out import Settings, Share, compare, frozen, measures, shares
 from course_lib.samplers import ddim, times
 from course_lib.schedule import NoiseSchedule
+from course_lib.text_to_image import TextToImage
+from course_lib.tokenizer import Tokenizer
 from course_lib.unet import UNet
+
+MEASURES = ("vae", "clip", "text_to_image")
 
 
 def psnr(guess: Float[Tensor, "b c h w"], picture: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
@@ -81,3 +97,107 @@ def drawn_quality(model: UNet, schedule: NoiseSchedule, n: int = 200) -> dict[st
         "white paper": torch.ones_like(some) + 0.01 * torch.randn(some.shape, generator=g),
     }
     return {name: round(energy_distance(x, real), 4) for name, x in compared.items()}
+
+
+@torch.no_grad()
+def search_quality(clip: CLIP, tokenizer: Tokenizer, split: str) -> dict[str, dict[str, Share]]:
+    """In sets of 100 held-out pairs: is the right one the first, for each style and for all?"""
+    every, sets = emoji.load(split="all"), emoji.questions(f"{split}_search")
+    captions, pictures = [], []
+    g = torch.Generator()  # all 99 others are asked, so nothing hangs on it
+    for rows in sets:
+        ids = tokenizer([every.captions[i] for i in rows.tolist()])
+        images, texts = matching.embed(clip, every.pictures[rows], ids)
+        captions.append(matching.first_among(images @ texts.T, 100, g))
+        pictures.append(matching.first_among(texts @ images.T, 100, g))
+    styles = [every.styles[i] for i in sets.flatten().tolist()]
+    return {
+        "caption for a picture": shares(torch.cat(captions) > 0, styles),
+        "picture for a caption": shares(torch.cat(pictures) > 0, styles),
+    }
+
+
+def table(title: str, columns: Mapping[str, Mapping[str, object]]) -> str:
+    """Lines of text: a title and the names of the columns, then a line for each style."""
+    rows = [r for r in ("all", *emoji.STYLES) if any(r in found for found in columns.values())]
+    lines = [title, f"{'':<12}" + "".join(f"{name:>25}" for name in columns)]
+    for row in rows:
+        cells = (found.get(row, "-") for found in columns.values())
+        texts = (f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in cells)
+        lines.append(f"{row:<12}" + "".join(f"{text:>25}" for text in texts))
+    return "\n".join(lines) + "\n"
+
+
+def of_checkpoint(path: Path) -> TextToImage:
+    """The model of an unfinished run of `recipes.emoji_text_to_image`: its averaged weights."""
+    state = {
+        k.removeprefix("average."): v
+        for k, v in load_file(path).items()
+        if k.startswith("average.")
+    }
+    model = unet.emoji_latent()
+    model.load_state_dict(state)
+    return text_to_image.around(model, "v", "zero_terminal")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the measures asked for; 1, with a sentence, where weights or options are wrong."""
+    options = _parser().parse_args(arguments)
+    chosen = (options.scale, options.steps, options.checkpoint)
+    try:
+        if unknown := set(options.measures) - set(MEASURES):
+            raise ValueError(f"no measure {min(unknown)!r}; there are {', '.join(MEASURES)}")
+        if options.split == "test" and any(chosen):
+            raise ValueError(
+                "--scale, --steps and --checkpoint are for choosing, which is done on validation: "
+                "add --split validation. The test split is drawn with the frozen settings."
+            )
+        for measure in options.measures or MEASURES:
+            print(f"{'':=<112}\n{measure}, {options.split} split\n", flush=True)
+            {"vae": _vae, "clip": _clip, "text_to_image": _text_to_image}[measure](options)
+    except (ValueError, OSError) as error:
+        print(f"course_lib.evaluate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m course_lib.evaluate", description=__doc__)
+    parser.add_argument(
+        "measures", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)}; else all"
+    )
+    parser.add_argument("--split", choices=("test", "validation"), default="test")
+    parser.add_argument("--scale", type=float, help="guidance, for choosing")
+    parser.add_argument("--steps", type=int, help="steps of a drawing, for choosing")
+    parser.add_argument("--checkpoint", type=Path, help="of an unfinished run, for choosing")
+    return parser
+
+
+def _vae(options: argparse.Namespace) -> None:
+    vae = cast(VAE, weights.load_into(autoencoder.emoji(), "emoji_vae"))
+    found = vae_quality(vae, options.split)
+    names = found["all"]
+    columns = {name: {style: of[name] for style, of in found.items()} for name in names}
+    print(table("How alike a picture is after encoding and decoding, in decibels", columns))
+
+
+def _clip(options: argparse.Namespace) -> None:
+    found = search_quality(*matching.trained(), options.split)
+    print(table("Is the right one first among 100? Chance: 0.01", found))
+
+
+def _text_to_image(options: argparse.Namespace) -> None:
+    known = frozen()
+    settings = Settings(options.steps or known.steps, options.scale or known.scale, known.seed)
+    model = of_checkpoint(options.checkpoint) if options.checkpoint else text_to_image.trained()
+    print(
+        f"Of 100 pictures, is the true one nearest to the drawing? Chance: 0.01\n{settings.steps} "
+        f"steps of DDIM, guidance {settings.scale}, seeds from {settings.seed}\n"
+    )
+    split = options.split
+    for measure in measures([f"{split}_combinations", f"{split}_style_pairs", "train_seen"]):
+        print(table(measure.name, compare(measure, model, settings)), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

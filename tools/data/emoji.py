@@ -151,7 +151,7 @@ def build(taken: dict[str, Path], out: Path) -> dict[str, Any]:
         "emoji": rows,
     }
     (out / "emoji" / "table.json").write_text(_lines(table), encoding="utf-8")
-    return split
+    return {**split, "measure": emoji_measure.SETTINGS}
 
 
 def _lines(table: dict[str, Any]) -> str:
