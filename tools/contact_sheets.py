@@ -102,6 +102,15 @@ def tones_sheet() -> Image.Image:
     return emoji_rows([code for six in random.Random(0).sample(of_six, 3) for code in six])
 
 
+def colours_sheet() -> Image.Image:
+    """Nine colours, in the order of Unicode's hearts, as heart, circle and square. Fluent
+    Flat's squares and OpenMoji's blues differ from their hearts, so the test of a colour in a new
+    shape is for Noto and Twemoji."""
+    cells = {(e["shape"], e["colour"]): e["code"] for e in emoji.table() if "shape" in e}
+    colours = [colour for shape, colour in cells if shape == "heart"]
+    return emoji_rows([cells[s, c] for s in ("heart", "circle", "square") for c in colours])
+
+
 def held_out_sheet() -> Image.Image:
     """Twenty of the combinations of the test: no training of the course has seen them."""
     test = emoji.load(split="test")
@@ -117,6 +126,7 @@ SHEETS: dict[str, Callable[[], Image.Image]] = {
     "fashion": fashion_sheet,
     "emoji": emoji_sheet,
     "emoji_tones": tones_sheet,
+    "emoji_colours": colours_sheet,
     "emoji_held_out": held_out_sheet,
 }
 
@@ -192,6 +202,7 @@ Backgrounds: {counts({s: len(fish.places(s)) for s in PARTS})}.
 
 {draw("emoji")}
 {draw("emoji_tones")}
+{draw("emoji_colours")}
 {draw("emoji_held_out")}
 ## Words (`corpus.sentences`, `glove.load`, `vocabulary.merges`)
 
