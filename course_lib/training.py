@@ -190,12 +190,15 @@ def long_run(
     lr: float,
     seed: int = 0,
     save_every: int = 200,
+    scaled: bool = False,
 ) -> nn.Module:
     """Train for `steps` steps with EMA, warm-up and checkpoints; gives back the averaged model.
 
     `loss_of(generator)` draws its own batch and all its noise from the generator, which is what
     makes a resumed run take the very steps that an unbroken one would. Started again with the
     same `folder`, it goes on where the last checkpoint was. `folder`/log.csv keeps the losses.
+    `scaled` keeps gradients that float16 would round to zero (Micikevicius et al. 2018): the loss
+    is multiplied before the way back, and steps that overflow are left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
@@ -204,6 +207,7 @@ def long_run(
     average = EMA(model)
     modules = {"model": model, "average": average.model}
     done = load_checkpoint(path, modules, optimizer, generator) if path.exists() else 0
+    scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=scaled)
     recent: list[float] = []
     since = time.monotonic()
     with Progress(steps) as progress:
@@ -212,9 +216,11 @@ def long_run(
                 group["lr"] = lr * warmup_cosine(step, steps, warmup=min(200, steps // 10))
             loss = loss_of(generator)
             optimizer.zero_grad()
-            loss.backward()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             average.update(model, step + 1)
             recent.append(loss.item())
             progress.show(step + 1, recent[-1])
