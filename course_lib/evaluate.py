@@ -103,10 +103,10 @@ def drawn_quality(model: UNet, schedule: NoiseSchedule, n: int = 200) -> dict[st
 def search_quality(clip: CLIP, tokenizer: Tokenizer, split: str) -> dict[str, dict[str, Share]]:
     """In sets of 100 held-out pairs: is the right one the first, for each style and for all?"""
     every, sets = emoji.load(split="all"), emoji.questions(f"{split}_search")
-    captions, pictures = [], []
+    names, captions, pictures = every.captions, [], []
     g = torch.Generator()  # all 99 others are asked, so nothing hangs on it
     for rows in sets:
-        ids = tokenizer([every.captions[i] for i in rows.tolist()])
+        ids = tokenizer([names[i] for i in rows.tolist()])
         images, texts = matching.embed(clip, every.pictures[rows], ids)
         captions.append(matching.first_among(images @ texts.T, 100, g))
         pictures.append(matching.first_among(texts @ images.T, 100, g))

@@ -78,8 +78,8 @@ class Measure:
         self.every, self.small, self.name = every, small, name
         self.questions = emoji.questions(name)
         self.true = self.questions[:, 0].tolist()
-        self.captions = [every.captions[i] for i in self.true]
         self.styles = [every.styles[i] for i in self.true]
+        self.captions = [emoji.caption(every.labels[i], every.styles[i]) for i in self.true]
 
     def right(self, answers: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         """Whether the true picture is nearer to each answer than any of the 99 others."""

@@ -116,6 +116,7 @@ class Recorder:
     decode = encode
 
 
+@pytest.mark.usefixtures("plain_shapes")  # stand-ins for the classes
 def test_each_caption_is_drawn_once_with_a_seed_of_its_own(questions):
     measure = questions["test_combinations"]
     model = Recorder(measure.every)
@@ -139,6 +140,7 @@ def test_pictures_are_compared_as_averages_of_16_by_16():
 # What the command prints
 
 
+@pytest.mark.usefixtures("plain_shapes")  # stand-ins for the classes
 def test_the_test_split_is_drawn_with_the_frozen_settings(questions, monkeypatch, capsys):
     model = Recorder(questions["train_seen"].every)
     monkeypatch.setattr(evaluate.text_to_image, "trained", lambda: model)
@@ -190,6 +192,7 @@ def test_the_averaged_weights_of_an_unfinished_run_can_be_measured(tmp_path):
     torch.testing.assert_close(found.unet.state_dict()[key], model.state_dict()[key] + 1)
 
 
+@pytest.mark.usefixtures("plain_shapes")  # stand-ins for the classes
 def test_clip_is_asked_among_each_hundred_apart(monkeypatch):
     """A CLIP that knows each pair is right; one that mixes up two of one set is twice wrong."""
     split = "validation"

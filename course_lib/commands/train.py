@@ -1,0 +1,89 @@
+"""`course train`: a bundled weight made anew by its recipe, in a folder of your own."""
+
+import argparse
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+
+Recipe = Callable[..., Path]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The recipe, its length, and where it works."""
+    parser.add_argument("recipe", nargs="?", help="without one, all of them are listed")
+    parser.add_argument("--steps", type=int, help="for recipes that say so in the list")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--out", type=Path, help="the folder to work in (my-weights/RECIPE)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, with checkpoints on the way, and write the weight; without a recipe, list them."""
+    if options.recipe is None:
+        print("Recipes, one for each bundled weight (and steps, where they can be chosen):")
+        for name, recipe in recipes().items():
+            print(f"  {name:28} {steps_of(recipe) or '':>6}  {first_line(recipe)}")
+        return 0
+    recipe = find(options.recipe)
+    folder = options.out or Path("my-weights") / options.recipe
+    expect_fresh(folder, resume=options.resume)
+    chosen = {}
+    if options.steps is not None:
+        if not steps_of(recipe):
+            raise ValueError(
+                f"{options.recipe} has a fixed length; --steps is for "
+                f"{', '.join(n for n, r in recipes().items() if steps_of(r))}"
+            )
+        if options.steps < 1:
+            raise ValueError(f"--steps from 1, got {options.steps}")
+        chosen["steps"] = options.steps
+    print(f"{first_line(recipe)}\nCheckpoints and log: {folder.resolve()}", flush=True)
+    path = recipe(folder, **chosen)
+    print(
+        f"Made {path} and its card beside it. The bundled weight in data/weights stays as it was."
+    )
+    return 0
+
+
+def recipes() -> dict[str, Recipe]:
+    """The functions of course_lib.recipes, by name."""
+    from course_lib import recipes as module
+
+    return {name: getattr(module, name) for name in module.__all__}
+
+
+def find(name: str) -> Recipe:
+    """The recipe of this name; ValueError, with what is spelled like it, where there is none."""
+    if name in recipes():
+        return recipes()[name]
+    close = get_close_matches(name, recipes(), n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    raise ValueError(f"there is no recipe {name!r:.60}.{meant} There are {', '.join(recipes())}.")
+
+
+def steps_of(recipe: Recipe) -> int:
+    """How many steps a recipe takes unless told otherwise; 0 where that cannot be chosen."""
+    steps = inspect.signature(recipe).parameters.get("steps")
+    return 0 if steps is None else int(steps.default)
+
+
+def first_line(recipe: Recipe) -> str:
+    """What a recipe makes, in its own words."""
+    return (inspect.getdoc(recipe) or "").partition("\n")[0]
+
+
+def expect_fresh(folder: Path, *, resume: bool) -> None:
+    """Raise ValueError where the folder and --resume do not go together."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; --out wants a folder")
+    begun = folder.is_dir() and any(folder.rglob("checkpoint.safetensors"))
+    if begun and not resume:
+        raise ValueError(
+            f"a run has begun in {folder}: add --resume to go on with it, or choose another "
+            "folder with --out"
+        )
+    if resume and not begun:
+        raise ValueError(
+            f"there is no checkpoint in {folder} to go on from. Usual cause: another folder, or a "
+            "run that was stopped before its first checkpoint; leave --resume out."
+        )

@@ -1,0 +1,85 @@
+"""`course train` and `course export`."""
+
+from pathlib import Path
+
+import pytest
+
+from course_lib import recipes
+from course_lib.cli import main
+from course_lib.commands import train
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Two recipes that only note how they are called."""
+    called = []
+
+    def quick(folder: Path, steps: int = 30) -> Path:
+        """A quick one.
+
+        More words.
+        """
+        called.append(("quick", folder, steps))
+        return folder / "quick.safetensors"
+
+    def fixed(folder: Path) -> Path:
+        """A fixed one."""
+        called.append(("fixed", folder))
+        return folder / "fixed.safetensors"
+
+    monkeypatch.setattr(train, "recipes", lambda: {"quick": quick, "fixed": fixed})
+    return called
+
+
+def test_every_recipe_is_listed_with_its_first_line(capsys):
+    assert main(["train"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(recipes.__all__)
+    assert all(line.rstrip().endswith(".") for line in lines)
+    (t2i,) = [line for line in lines if " emoji_text_to_image " in line]
+    assert t2i.split()[1].isdigit()
+
+
+def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "quick", "--steps", "5"]) == 0
+    assert main(["train", "quick"]) == 0
+    assert main(["train", "fixed", "--out", "elsewhere"]) == 0
+    assert known == [
+        ("quick", Path("my-weights/quick"), 5),
+        ("quick", Path("my-weights/quick"), 30),
+        ("fixed", Path("elsewhere")),
+    ]
+    out = capsys.readouterr().out
+    assert f"Checkpoints and log: {tmp_path / 'my-weights' / 'quick'}" in out
+    assert "Made elsewhere/fixed.safetensors" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["quik"], "Did you mean quick? There are quick, fixed."),
+        (["x" * 5000], "There are quick, fixed."),
+        (["fixed", "--steps", "5"], "fixed has a fixed length; --steps is for quick"),
+        (["quick", "--steps", "0"], "--steps from 1, got 0"),
+        (["quick", "--resume"], "there is no checkpoint in"),
+    ],
+)
+def test_a_wrong_call_is_a_sentence(known, arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *arguments]) == 1
+    assert words in capsys.readouterr().err
+    assert known == []
+
+
+def test_a_run_that_has_begun_goes_on_only_when_asked_to(known, tmp_path, capsys):
+    folder = tmp_path / "run"
+    (folder / "cycle_0").mkdir(parents=True)
+    (folder / "cycle_0" / "checkpoint.safetensors").touch()
+    assert main(["train", "quick", "--out", str(folder)]) == 1
+    assert "add --resume" in capsys.readouterr().err
+    assert main(["train", "quick", "--out", str(folder), "--resume"]) == 0
+    assert known == [("quick", folder, 30)]
+    (tmp_path / "file").touch()
+    assert main(["train", "quick", "--out", str(tmp_path / "file")]) == 1
+    assert "is a file" in capsys.readouterr().err
