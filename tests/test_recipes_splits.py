@@ -10,7 +10,7 @@ from course_lib.datasets import emoji, registry
 from course_lib.recipes import autoencoders, captions, latents, text_to_image
 
 RUNS = {  # recipe -> the module it stands in, and how often it trains
-    "emoji_clip": (captions, 2),
+    "emoji_clip": (captions, 1),
     "emoji_vae": (autoencoders, 2),
     "emoji_unconditional": (latents, 1),
     "emoji_text_to_image": (text_to_image, 1),
@@ -42,8 +42,13 @@ def test_a_recipe_asks_for_no_other_split_before_its_last_step(recipe, monkeypat
         (folder / "log.csv").write_text("1,1.0,60.0\n")
         return model.eval()
 
+    def measure(*_):
+        raise HeldOut
+
     monkeypatch.setattr(emoji, "load", load)
     monkeypatch.setattr(module, "long_run", one_step)
+    for name in ("vae_quality", "drawn_quality"):
+        monkeypatch.setattr(module, name, measure, raising=False)
     try:
         getattr(recipes, recipe)(tmp_path)
     except HeldOut:

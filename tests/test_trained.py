@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from torch import nn
 
 from course_lib import matching, paths, unet, weights
+from course_lib.cli import main
 from course_lib.diffusion import from_v
 from course_lib.text_to_image import SCHEDULES, around, as_noise, trained
 
@@ -90,3 +93,55 @@ def test_damaged_weights_are_refused(bundle, tmp_path: Path):
     path.write_text(json.dumps(card | {"sha256": "0" * 64}), "utf-8")
     with pytest.raises(ValueError, match="is damaged"):
         trained()
+
+
+# course export
+
+BUNDLED = paths.bundled("data") / "weights" / "emoji_text_to_image.json"
+
+
+def differences(folder: Path) -> list[float]:
+    """Mean absolute difference of our pictures and diffusers', in [0, 1], for several prompts."""
+    model = trained()
+    theirs = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    theirs.set_progress_bar_config(disable=True)
+    found = []
+    for seed, prompt in enumerate(["red apple, noto style", "woman pilot, openmoji style", ""]):
+        picture = theirs(
+            prompt,
+            latents=model.noise([seed]),
+            num_inference_steps=20,
+            guidance_scale=4.0,
+            output_type="np",
+        ).images
+        ours = model.draw([prompt], [seed], visits=20, scale=4.0)
+        ours = ((ours + 1) / 2).permute(0, 2, 3, 1).numpy()
+        assert picture.std() > 0.01  # not an empty picture
+        found.append(float(np.abs(picture - ours).mean()))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_export_writes_a_folder_that_diffusers_opens_and_draws_the_same_from(
+    bundle, tmp_path, capsys
+):
+    bundle(prediction="v", schedule="zero_terminal")
+    folder = tmp_path / "model"
+    assert main(["export", str(folder)]) == 0
+    assert f"StableDiffusionPipeline.from_pretrained('{folder}')" in capsys.readouterr().out
+    assert max(differences(folder)) < 1 / 255
+    assert main(["export", str(folder)]) == 1
+    assert "is not empty" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(not BUNDLED.is_file(), reason="the weights are not there yet")
+def test_the_bundled_model_draws_the_same_in_diffusers(tmp_path):
+    assert main(["export", str(tmp_path / "model")]) == 0
+    assert max(differences(tmp_path / "model")) < 1 / 255
+
+
+def test_export_without_weights_is_a_sentence_and_leaves_nothing(bundle, tmp_path, capsys):
+    assert main(["export", str(tmp_path / "model")]) == 1
+    assert "no bundled weights called 'emoji_text_to_image'" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
