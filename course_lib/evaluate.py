@@ -143,14 +143,15 @@ def of_checkpoint(path: Path) -> TextToImage:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the measures asked for; 1, with a sentence, where weights or options are wrong."""
     options = _parser().parse_args(arguments)
-    chosen = (options.scale, options.steps, options.checkpoint)
+    chosen = (options.scale, options.steps, options.checkpoint, options.every > 1)
     try:
         if unknown := set(options.measures) - set(MEASURES):
             raise ValueError(f"no measure {min(unknown)!r}; there are {', '.join(MEASURES)}")
         if options.split == "test" and any(chosen):
             raise ValueError(
-                "--scale, --steps and --checkpoint are for choosing, which is done on validation: "
-                "add --split validation. The test split is drawn with the frozen settings."
+                "--scale, --steps, --checkpoint and --every are for choosing, which is done on "
+                "validation: add --split validation. Test pictures are drawn as data/splits.json "
+                "has it."
             )
         for measure in options.measures or MEASURES:
             print(f"{'':=<112}\n{measure}, {options.split} split\n", flush=True)
@@ -170,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=float, help="guidance, for choosing")
     parser.add_argument("--steps", type=int, help="steps of a drawing, for choosing")
     parser.add_argument("--checkpoint", type=Path, help="of an unfinished run, for choosing")
+    parser.add_argument("--every", type=int, default=1, help="each Nth question, for choosing")
     return parser
 
 
@@ -195,7 +197,8 @@ def _text_to_image(options: argparse.Namespace) -> None:
         f"steps of DDIM, guidance {settings.scale}, seeds from {settings.seed}\n"
     )
     split = options.split
-    for measure in measures([f"{split}_combinations", f"{split}_style_pairs", "train_seen"]):
+    names = [f"{split}_combinations", f"{split}_style_pairs", "train_seen"]
+    for measure in measures(names, max(1, options.every)):
         print(table(measure.name, compare(measure, model, settings)), flush=True)
 
 

@@ -68,15 +68,16 @@ def shrunk(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
 
 
 class Measure:
-    """The questions of one name (`emoji.QUESTIONS`), and who answers them how well.
+    """The questions of one name (`emoji.questions`), and who answers them how well.
 
     `small` are all pictures of all styles, shrunk; an answer is a picture shrunk likewise, one for
     each question, in their order.
     """
 
-    def __init__(self, every: Emoji, small: Float[Tensor, "m d"], name: str) -> None:
-        self.every, self.small, self.name = every, small, name
-        self.questions = emoji.questions(name)
+    def __init__(
+        self, every: Emoji, small: Float[Tensor, "m d"], name: str, questions: Int[Tensor, "n 100"]
+    ) -> None:
+        self.every, self.small, self.name, self.questions = every, small, name, questions
         self.true = self.questions[:, 0].tolist()
         self.styles = [every.styles[i] for i in self.true]
         self.captions = [emoji.caption(every.labels[i], every.styles[i]) for i in self.true]
@@ -135,12 +136,12 @@ class Measure:
         return known[int(distance.argmin())]
 
 
-def measures(names: Sequence[str]) -> list[Measure]:
-    """The questions of these names, around one copy of all pictures."""
+def measures(names: Sequence[str], step: int = 1) -> list[Measure]:
+    """The questions of these names, around one copy of all pictures; every `step`-th of them."""
     every = emoji.load(split="all")
     rows: Sequence[Int[Tensor, " n"]] = torch.arange(len(every)).split(500)
     small = torch.cat([shrunk(every.pictures[part]) for part in rows])
-    return [Measure(every, small, name) for name in names]
+    return [Measure(every, small, name, emoji.questions(name)[::step]) for name in names]
 
 
 def compare(

@@ -59,6 +59,7 @@ def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, m
     ("arguments", "words"),
     [
         (["quik"], "Did you mean quick? There are quick, fixed."),
+        (["f"], "Did you mean fixed?"),
         (["x" * 5000], "There are quick, fixed."),
         (["fixed", "--steps", "5"], "fixed has a fixed length; --steps is for quick"),
         (["quick", "--steps", "0"], "--steps from 1, got 0"),

@@ -144,7 +144,7 @@ def test_pictures_are_compared_as_averages_of_16_by_16():
 def test_the_test_split_is_drawn_with_the_frozen_settings(questions, monkeypatch, capsys):
     model = Recorder(questions["train_seen"].every)
     monkeypatch.setattr(evaluate.text_to_image, "trained", lambda: model)
-    monkeypatch.setattr(evaluate, "measures", lambda names: [questions[n] for n in names])
+    monkeypatch.setattr(evaluate, "measures", lambda names, step: [questions[n] for n in names])
     assert evaluate.main(["text_to_image"]) == 0
     frozen = registry.splits("emoji")["measure"]
     assert model.settings == {(frozen["steps"], frozen["scale"])}
@@ -160,7 +160,9 @@ def test_the_test_split_is_drawn_with_the_frozen_settings(questions, monkeypatch
     assert "1.00 (1.00-1.00) of 800" in style_pairs
 
 
-@pytest.mark.parametrize("option", [["--scale", "2"], ["--steps", "9"], ["--checkpoint", "x"]])
+@pytest.mark.parametrize(
+    "option", [["--scale", "2"], ["--steps", "9"], ["--checkpoint", "x"], ["--every", "3"]]
+)
 def test_choices_are_made_on_validation(option, capsys, monkeypatch):
     asked = []
     monkeypatch.setattr(evaluate, "_text_to_image", lambda options: asked.append(options))

@@ -56,7 +56,8 @@ def find(name: str) -> Recipe:
     """The recipe of this name; ValueError, with what is spelled like it, where there is none."""
     if name in recipes():
         return recipes()[name]
-    close = get_close_matches(name, recipes(), n=1)
+    begun = [known for known in recipes() if known.startswith(name)]
+    close = begun or get_close_matches(name, recipes(), n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     raise ValueError(f"there is no recipe {name!r:.60}.{meant} There are {', '.join(recipes())}.")
 
