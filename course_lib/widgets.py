@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib import drag
+from course_lib.keyboard import own_keys
 from course_lib.plots import png, show_figure
 
 Drawn = Figure | tuple[Figure, str]
@@ -88,7 +89,8 @@ def live(draw: Draw, controls: Mapping[str, Control]) -> Any:
         for name, control in controls.items()
     ]
     image.layout.max_width = "100%"
-    return ipywidgets.VBox([*rows, words, image])
+    image.layout.align_self = "flex-start"  # its own size: a box would stretch it to its width
+    return ipywidgets.VBox([*rows, words, image, *own_keys()])
 
 
 def _figure_and_numbers(drawn: Drawn) -> tuple[Figure, str]:
@@ -183,12 +185,20 @@ class _Kernel:
             cell.layout = narrow
         quiet = False
 
-        def tell(_: object = None) -> None:
+        menu = ipywidgets.Dropdown(options=list(self.presets), value=None, description=label)
+
+        def tell() -> None:
+            changed(torch.tensor([cell.value for cell in cells]).reshape(self.value.shape))
+
+        def typed(_: object) -> None:
             if not quiet:
-                changed(torch.tensor([cell.value for cell in cells]).reshape(self.value.shape))
+                menu.value = None  # it is no preset any more, and one can be chosen again
+                tell()
 
         def fill(change: Any) -> None:
             nonlocal quiet
+            if change["new"] is None:
+                return
             quiet = True
             for cell, v in zip(cells, self.presets[change["new"]].flatten().tolist(), strict=True):
                 cell.value = v
@@ -196,12 +206,11 @@ class _Kernel:
             tell()
 
         for cell in cells:
-            cell.observe(tell, names="value")
+            cell.observe(typed, names="value")
         k = self.value.shape[1]
         grid = [ipywidgets.HBox(cells[i : i + k]) for i in range(0, len(cells), k)]
         if not self.presets:
             return ipywidgets.VBox([ipywidgets.Label(label), *grid])
-        menu = ipywidgets.Dropdown(options=list(self.presets), value=None, description=label)
         menu.style.description_width = "initial"
         menu.observe(fill, names="value")
         return ipywidgets.VBox([menu, *grid])

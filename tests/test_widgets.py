@@ -1,4 +1,5 @@
 import builtins
+import sys
 
 import ipywidgets
 import nbclient
@@ -98,6 +99,11 @@ def test_a_kernel_is_typed_cell_by_cell_or_filled_by_a_preset():
     all_of(ipywidgets.Dropdown, box)[0].value = "other"
     torch.testing.assert_close(seen[-1], other)
     assert len(seen) == 2, "a preset fills nine cells and redraws once"
+    cells[0].value = 7.0
+    assert all_of(ipywidgets.Dropdown, box)[0].value is None
+    all_of(ipywidgets.Dropdown, box)[0].value = "other"
+    torch.testing.assert_close(seen[-1], other)
+    assert len(seen) == 4, "after typing, the same preset can be chosen again"
 
 
 def test_the_drag_pad_and_its_sliders_follow_each_other():
@@ -125,6 +131,14 @@ def test_without_anywidget_the_drag_pad_is_two_sliders(monkeypatch):
     box = drag_pad(-1.0, 1.0).build("code", seen.append)
     all_of(ipywidgets.FloatSlider, box)[0].value = 0.5
     assert seen == [(0.5, 0.0)]
+
+
+def test_controls_keep_their_keys_where_anywidget_is_there_and_work_where_it_is_not(monkeypatch):
+    box = live(draw, {"size": slider(0, 9, 3)})
+    assert "stopPropagation" in box.children[-1]._esm
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    box = live(draw, {"size": slider(0, 9, 3)})
+    assert isinstance(box.children[-1], ipywidgets.Image)
 
 
 @pytest.mark.parametrize(
