@@ -200,6 +200,16 @@ def test_no_near_duplicate_crosses_a_border(every, part_of, small):
     assert pairs < 5000  # else the comparison at 8x8 would not be a filter
 
 
+def test_no_cluster_of_the_split_file_crosses_a_border(every, part_of):
+    """Clusters were made at an RMS of 0.015, with chains: wider than what is measured above."""
+    part_at = {(s, c): p for s, c, p in zip(every.styles, every.codes, part_of, strict=True)}
+    clusters = registry.splits("emoji")["clusters"]
+    assert set(clusters) == set(emoji.STYLES)
+    for style, groups in clusters.items():
+        for group in groups:
+            assert len({part_at[style, code] for code in group}) == 1, (style, group)
+
+
 def test_sizes_and_directions_of_one_thing_stay_together(every, part_of):
     homes = defaultdict(set)
     for style, label, part in zip(every.styles, every.labels, part_of, strict=True):
