@@ -3,6 +3,7 @@
 import argparse
 import ast
 import linecache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             "were renamed, or it is another notebook."
         )
     print(f"Runs the definitions in {options.notebook}: only check notebooks that you trust.")
-    verdicts = [(e, verdict(e, found)) for e in exercises]
+    verdicts = verdicts_of(exercises, found)
     width = max(len(e.id) for e in exercises)
     for e, v in verdicts:
         earned = e.points if v.status == "passed" else 0
@@ -47,8 +48,28 @@ def run(options: argparse.Namespace) -> int:
     return int(len(passed) < len(exercises))
 
 
-def verdict(exercise: Exercise, found: Found) -> Verdict:
-    """What becomes of one exercise when the notebook's definitions are run."""
+def verdicts_of(exercises: Sequence[Exercise], found: Found) -> list[tuple[Exercise, Verdict]]:
+    """Each exercise's, and as in the lesson one mistake costs one exercise.
+
+    What fails is tried again with the course's own parts in place of the others that are not right.
+    """
+    first = [(e, verdict(e, found)) for e in exercises]
+    bad = [e for e, v in first if v.status != "passed"]
+    verdicts = []
+    for e, v in first:
+        others = [b for b in bad if b is not e]
+        if v.status not in ("passed", "not attempted") and others:
+            second = verdict(e, found, others)
+            v = second if second.status == "passed" else v
+        verdicts.append((e, v))
+    return verdicts
+
+
+def verdict(exercise: Exercise, found: Found, stand_ins: Sequence[Exercise] = ()) -> Verdict:
+    """What becomes of one exercise when the notebook's definitions are run.
+
+    `stand_ins` are others whose names then mean the course's own parts.
+    """
     state = found.status(exercise.name)
     if state == "not attempted":
         return Verdict("not attempted")
@@ -64,6 +85,7 @@ def verdict(exercise: Exercise, found: Found) -> Verdict:
             stopped = stopped or repr(error)
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 break
+    names |= {other.name: other.reference for other in stand_ins}
     if exercise.name not in names:
         return Verdict("error", f"its imports and definitions stop with {stopped}")
     return examine(exercise, names[exercise.name])
