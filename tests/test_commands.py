@@ -1,5 +1,6 @@
 """`course train` and `course export`."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from course_lib import recipes
 from course_lib.cli import main
 from course_lib.commands import train
+from course_lib.training import Progress
 
 
 @pytest.fixture
@@ -84,3 +86,19 @@ def test_a_run_that_has_begun_goes_on_only_when_asked_to(known, tmp_path, capsys
     (tmp_path / "file").touch()
     assert main(["train", "quick", "--out", str(tmp_path / "file")]) == 1
     assert "is a file" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_a_recipe_before_it_writes_a_weight(monkeypatch, tmp_path, capsys):
+    before = signal.getsignal(signal.SIGINT)
+
+    def endless(folder: Path) -> Path:
+        """Endless."""
+        with Progress(5):  # which turns Ctrl-C into an early end, in a lesson
+            signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on to measure and save")
+
+    monkeypatch.setattr(train, "recipes", lambda: {"endless": endless})
+    with pytest.raises(SystemExit, match="Stopped. The same command with --resume goes on"):
+        main(["train", "endless", "--out", str(tmp_path / "run")])
+    assert "Made" not in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is before

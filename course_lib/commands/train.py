@@ -2,7 +2,9 @@
 
 import argparse
 import inspect
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -38,11 +40,31 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"--steps from 1, got {options.steps}")
         chosen["steps"] = options.steps
     print(f"{first_line(recipe)}\nCheckpoints and log: {folder.resolve()}", flush=True)
-    path = recipe(folder, **chosen)
+    with stopped_for_good():
+        path = recipe(folder, **chosen)
     print(
         f"Made {path} and its card beside it. The bundled weight in data/weights stays as it was."
     )
     return 0
+
+
+@contextmanager
+def stopped_for_good() -> Iterator[None]:
+    """Ctrl-C ends a recipe here and now; in a lesson it ends the training and keeps the model.
+
+    What a recipe writes at its end is for runs that came to theirs.
+    """
+
+    def stop(*_: object) -> None:
+        raise SystemExit(
+            "Stopped. The same command with --resume goes on from the last checkpoint."
+        )
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def recipes() -> dict[str, Recipe]:
