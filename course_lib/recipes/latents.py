@@ -16,7 +16,7 @@ from course_lib.training import long_run
 from course_lib.unet import UNet
 
 
-def emoji_unconditional(folder: Path, steps: int = 4000) -> Path:
+def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
     """Lesson 07's denoiser of emoji latents, told nothing: v-prediction, schedule to zero."""
     latents = emoji_latents()
     s = schedule.zero_terminal(schedule.scaled_linear())

@@ -15,7 +15,7 @@ from course_lib.training import long_run
 from course_lib.unet import UNet
 
 
-def emoji_text_to_image(folder: Path, steps: int = 7000, prediction: str = "v") -> Path:
+def emoji_text_to_image(folder: Path, steps: int = 6400, prediction: str = "v") -> Path:
     """The UNet that draws emoji from a sentence; VAE and text tower are the bundled ones, frozen.
 
     One caption in ten is dropped, so that the UNet also knows pictures in general, for guidance
