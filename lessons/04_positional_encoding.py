@@ -20,7 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.plots import new_figure, show_curves, show_figure, show_heatmap, show_pictures
+from course_lib.plots import (
+    PALETTE,
+    new_figure,
+    show_curves,
+    show_figure,
+    show_heatmap,
+    show_pictures,
+)
 
 torch.manual_seed(0)
 first = nn.Linear(12_288 + 1, 256)
@@ -84,7 +91,7 @@ error = {
 # %%
 def bars(error, caption, numbers):
     fig, (ax,) = new_figure(width=420, height=200)
-    ax.barh(list(error), list(error.values()), color="#0072B2")
+    ax.barh(list(error), list(error.values()), color=PALETTE[0].colour)
     ax.set(
         xlabel="error on unseen scenes (axis not from 0)", xlim=(0.9 * min(error.values()), None)
     )
@@ -121,7 +128,7 @@ def clocks(position, rates=(1.0, 0.3, 0.05)):
     for ax, rate in zip(axes, rates, strict=True):
         angle = torch.tensor(position * rate)
         ax.plot(rim.cos(), rim.sin(), color="black", linewidth=1)
-        ax.plot([0, angle.cos()], [0, angle.sin()], linewidth=3, color="#D55E00")
+        ax.plot([0, angle.cos()], [0, angle.sin()], linewidth=3, color=PALETTE[5].colour)
         ax.set(aspect="equal", title=f"{rate:g} radians a step")
         ax.axis("off")
     return fig
@@ -348,7 +355,7 @@ for level, g in zip(levels, gap.T, strict=True):
 # %%
 fig, (ax,) = new_figure(width=480, height=240)
 ax.errorbar(
-    levels, 100 * gap.mean(0), yerr=100 * gap.std(0), marker="o", capsize=4, color="#0072B2"
+    levels, 100 * gap.mean(0), yerr=100 * gap.std(0), marker="o", capsize=4, color=PALETTE[0].colour
 )
 ax.axhline(0, color="black", linewidth=1)
 ax.set(xscale="log", xlabel="noise level", ylabel="error saved by telling, %")
@@ -376,9 +383,9 @@ def neighbours(position, clocks):
     width = 2 * clocks
     code, around = encode(torch.tensor([position]), width), encode(torch.arange(200), width)
     fig, axes = new_figure(2, 1, width=560, height=300)
-    axes[0].bar(range(width), code[0], color="#0072B2")
+    axes[0].bar(range(width), code[0], color=PALETTE[0].colour)
     axes[0].set(title=f"the code of {position}: {clocks} cosines, {clocks} sines", ylim=(-1.1, 1.1))
-    axes[1].plot(around @ code[0] / clocks, color="#D55E00")
+    axes[1].plot(around @ code[0] / clocks, color=PALETTE[5].colour)
     axes[1].axvline(position, color="black", linewidth=1)
     axes[1].set(xlabel="position", ylabel="likeness")
     return fig, f"{width} numbers, likeness 1 at position {position}"

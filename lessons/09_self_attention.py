@@ -486,7 +486,7 @@ def looks(reader, line):
     fig, axes = new_figure(2, 2, width=720, height=400)
     for number, (ax, share) in enumerate(zip(axes, heads, strict=True)):
         for i, j in (share > 0.12).nonzero().tolist():  # thin lines left out
-            ax.plot([i, j], [1, 0], color="#0072B2", linewidth=5 * share[i, j], alpha=0.8)
+            ax.plot([i, j], [1, 0], color=PALETTE[0].colour, linewidth=5 * share[i, j], alpha=0.8)
         for i, word in enumerate(words):
             ax.text(i, 1.08, word, ha="center", fontsize=9)
             ax.text(i, -0.08, word, ha="center", va="top", fontsize=9)

@@ -134,7 +134,7 @@ SHEETS: dict[str, Callable[[], Image.Image]] = {
 def draw(name: str) -> str:
     """The paragraph of the page with this sheet, which says what it shows."""
     says = " ".join((SHEETS[name].__doc__ or "").split())
-    return f"![{name.replace('_', ' ')}](data/{name}.webp)\n\n*{says}*\n"
+    return f"![contact sheet: {name.replace('_', ' ')}](data/{name}.webp)\n\n*{says}*\n"
 
 
 def words_of_each_part() -> str:
