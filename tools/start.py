@@ -52,8 +52,9 @@ def environment(extra: str) -> Path:
     print(f"Preparing {folder}: this takes some minutes, once.", flush=True)
     if not python.exists():
         venv.create(folder, with_pip=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if subprocess.run([*pip, "-e", f"{ROOT}[{extra}]"], check=False).returncode:
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]  # somebody who waits sees that it goes on
+    if subprocess.run([*pip, *quiet, "-e", f"{ROOT}[{extra}]"], check=False).returncode:
         sys.exit("pip could not install the course: its own message is above.")
     stamp.touch()
     return python
