@@ -79,7 +79,7 @@ def about(prompt: str) -> str:
     from course_lib import known_words
 
     if not prompt.strip():
-        return "An empty prompt: the model draws what it likes."
+        return "An empty prompt: the model chooses what to draw."
     return known_words.about_unknown(prompt)
 
 
