@@ -1,8 +1,8 @@
 # title: Start here
 # box: all
 # read: 20
-# run: 15
-# build: nothing yet: you see how the course works, and check your first exercise.
+# run: 20
+# build: nothing yet: you see what you will have built, and check your first exercise.
 # before: some Python. Mathematics stays in boxes that open on a click.
 # gpu: no
 
@@ -11,11 +11,53 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.commands import doctor
-from course_lib.datasets import photographs
-from course_lib.plots import show_curves, show_pictures
+from course_lib.datasets import emoji, photographs
+from course_lib.held_out import frozen
+from course_lib.known_words import about_unknown
+from course_lib.plots import pictures_figure, show_curves, show_pictures
+from course_lib.text_to_image import trained
+from course_lib.widgets import choice, explore, slider, text
 
 # %% [markdown]
-# ## 1  The map
+# ## 1  The result first
+#
+# This is what you will have built at the end: a sentence goes in, a picture comes out. It begins
+# as noise and becomes a picture in twenty steps. The model is the course's own, trained on a
+# processor without a GPU, and all of it is on this computer.
+
+# %%
+model, settings = trained(), frozen()
+
+
+def appear(words, style, seed):
+    """Every second step of a drawing, from noise to picture."""
+    prompt = emoji.caption(words, style)
+    steps = model.steps([prompt], [seed], visits=settings.steps, scale=settings.scale)
+    frames = [model.noise([seed]), *(step.x for step in steps)][::2]
+    titles = ["noise", *(f"step {2 * i}" for i in range(1, len(frames)))]
+    figure = pictures_figure(model.decode(torch.cat(frames)), titles, columns=6, size=110)
+    return figure, about_unknown(words) or "all words are known from training"
+
+
+# %% [markdown]
+# Where this notebook is live, type and choose below the figure. The **seed** is the noise that it
+# begins with: same words and same seed, same picture.
+
+# %%
+explore(
+    appear,
+    caption="a picture comes out of noise: every second of twenty steps.",
+    words=text("red apple"),
+    style=choice(emoji.STYLES),
+    seed=slider(0, 99, 3),
+)
+
+# %% [markdown]
+# It knows emoji and nothing else, and not all of them well. Try a *guitar*, a *woman astronaut*, a
+# *blue heart*; then two things that were never drawn together. How it does that is the rest of the
+# course.
+#
+# ## 2  The map
 #
 # The diagram above is Stable Diffusion, whole. Each lesson builds one of its boxes by hand, lights
 # it in the same drawing, and leaves it in a small tested package. In the last lesson the boxes are
@@ -40,7 +82,7 @@ from course_lib.plots import show_curves, show_pictures
 # The hours are our estimate, exercises included.
 
 # %% [markdown]
-# ## 2  How a lesson works
+# ## 3  How a lesson works
 #
 # A text asks a question. **Guess before you run the next cell**: a wrong guess teaches most. Cells
 # run with Shift + Enter, from top to bottom. Below each figure stands what to see in it.
@@ -54,7 +96,7 @@ show_pictures(
 )
 
 # %% [markdown]
-# ## 3  How exercises work
+# ## 4  How exercises work
 #
 # An exercise is a function with `raise NotImplementedError("your turn")` in it. Put your lines
 # there instead and run the cell. `check` then says whether it is right and, if not, what seems to
@@ -86,7 +128,7 @@ show_pictures(
 # above each exercise; `progress()` in any notebook prints how far you are.
 
 # %% [markdown]
-# ## 4  PyTorch in ten cells
+# ## 5  PyTorch in ten cells
 #
 # For those who want it. A **tensor** is a box of numbers with a shape.
 
@@ -177,7 +219,7 @@ show_curves(
 )
 
 # %% [markdown]
-# ## 5  Which device?
+# ## 6  Which device?
 #
 # The setup cell picked one: an NVIDIA GPU (`cuda`) if there is one, else Apple's (`mps`), else the
 # processor (`cpu`). Every lesson is made for the processor; the last two gain from a GPU.
@@ -187,7 +229,7 @@ show_curves(
 print("a device was picked:", device.type in ("cuda", "mps", "cpu"))
 
 # %% [markdown]
-# ## 6  Is everything there?
+# ## 7  Is everything there?
 #
 # The course's doctor looks at the versions of all packages, the device, and each file of data and
 # weights. Here it prints only what to mend, and how; `course doctor` in a terminal prints all.
