@@ -122,7 +122,8 @@ def test_lab_opens_jupyterlab_at_the_first_lesson(course, monkeypatch):
 
     monkeypatch.setattr(lab.subprocess, "run", run)
     assert main(["lab", str(mine)]) == 0
-    assert called == [(["-m", "jupyterlab", "00_a.ipynb"], mine)]
+    first = "--LabApp.default_url=/lab/tree/00_a.ipynb"
+    assert called == [(["-m", "jupyterlab", first], mine)]
 
 
 # --- course check ---

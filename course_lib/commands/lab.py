@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
             "`python -m pip install jupyterlab`, or open the folder with another editor."
         )
     first = min((p.name for p in folder.glob("[0-9][0-9]_*.ipynb")), default="")
-    command = [sys.executable, "-m", "jupyterlab", *([first] if first else [])]
+    address = f"--LabApp.default_url=/lab/tree/{first}"  # in the address that it prints, too
+    command = [sys.executable, "-m", "jupyterlab", *([address] if first else [])]
     return subprocess.run(command, cwd=folder, check=False).returncode
 
 

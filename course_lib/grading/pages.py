@@ -27,10 +27,11 @@ _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem;
   color: #1b1b1b; background: #fff; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; overflow-wrap: break-word; }
 table { border-collapse: collapse; } th, td { border: 1px solid #bbb; padding: .25rem .5rem;
-  text-align: left; vertical-align: top; } tbody th { font-weight: 500; overflow-wrap: normal; }
+  text-align: left; vertical-align: top; } tbody th { font-weight: 500; }
 td.sign { text-align: center; white-space: nowrap; }
+td:last-child:not(.sign) { min-width: 12rem; }
 .good { background: #d6ebff; } .bad { background: #ffe3c2; } .none { background: #f0f0f0; }
 .odd { background: #ead9f2; }
 .warning { border: 3px solid #8a3b00; padding: .5rem 1rem; font-weight: 600; }
