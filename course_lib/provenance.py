@@ -22,24 +22,31 @@ PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/">
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
 
 
-def save_png(picture: Float[Tensor, "3 h w"], path: Path, **facts: str | int | float) -> None:
-    """Write a generated picture in [-1, 1] to `path`, marked as generated, with these facts.
+def stamp(**facts: str | int | float) -> PngImagePlugin.PngInfo:
+    """What to hand to `Image.save(..., pnginfo=)`: the mark, and these facts as plain text.
 
-    For example prompt="red apple, noto style", seed=3. Raises ValueError for a file name that does
-    not end in .png: other formats would lose the marks.
+    For example prompt="red apple, noto style", seed=3.
+    """
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("Comment", "Made by a neural network, not drawn or photographed by anybody.")
+    for name, value in facts.items():
+        info.add_itxt(name.capitalize().replace("_", " "), str(value))
+    info.add_itxt(XMP, PACKET.format(source=escape(SOURCE)))
+    return info
+
+
+def save_png(picture: Float[Tensor, "3 h w"], path: Path, **facts: str | int | float) -> None:
+    """Write a generated picture in [-1, 1] to `path`, with its `stamp`.
+
+    Raises ValueError for a file name that does not end in .png: other formats would lose the marks.
     """
     if path.suffix.lower() != ".png":
         raise ValueError(
             f"the marks are kept in a .png file, got {path.name!r}. Usual cause: another format "
             "was wanted; convert the PNG, and know that the marks may go."
         )
-    info = PngImagePlugin.PngInfo()
-    info.add_itxt("Comment", "Made by a neural network, not drawn or photographed by anybody.")
-    for name, value in facts.items():
-        info.add_itxt(name.capitalize().replace("_", " "), str(value))
-    info.add_itxt(XMP, PACKET.format(source=escape(SOURCE)))
     pixels = (to_rgb(picture) * 255).round().astype("uint8")
-    Image.fromarray(pixels).save(path, pnginfo=info)
+    Image.fromarray(pixels).save(path, pnginfo=stamp(**facts))
 
 
 def marks(path: Path) -> dict[str, str]:
