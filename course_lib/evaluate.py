@@ -143,11 +143,11 @@ def of_checkpoint(path: Path) -> TextToImage:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the measures asked for; 1, with a sentence, where weights or options are wrong."""
     options = _parser().parse_args(arguments)
-    chosen = (options.scale, options.steps, options.checkpoint, options.every > 1)
+    chosen = (options.scale, options.steps, options.checkpoint)
     try:
         if unknown := set(options.measures) - set(MEASURES):
             raise ValueError(f"no measure {min(unknown)!r}; there are {', '.join(MEASURES)}")
-        if options.split == "test" and any(chosen):
+        if options.split == "test" and (chosen != (None, None, None) or options.every != 1):
             raise ValueError(
                 "--scale, --steps, --checkpoint and --every are for choosing, which is done on "
                 "validation: add --split validation. Test pictures are drawn as data/splits.json "
@@ -190,11 +190,17 @@ def _clip(options: argparse.Namespace) -> None:
 
 def _text_to_image(options: argparse.Namespace) -> None:
     known = frozen()
-    settings = Settings(options.steps or known.steps, options.scale or known.scale, known.seed)
+    settings = Settings(
+        known.steps if options.steps is None else options.steps,
+        known.scale if options.scale is None else options.scale,
+        known.seed,
+    )
     model = of_checkpoint(options.checkpoint) if options.checkpoint else text_to_image.trained()
     print(
         f"Of 100 pictures, is the true one nearest to the drawing? Chance: 0.01\n{settings.steps} "
-        f"steps of DDIM, guidance {settings.scale}, seeds from {settings.seed}\n"
+        f"steps of DDIM, guidance {settings.scale}, seeds from {settings.seed}. Copied is the "
+        "training picture nearest to the truth:\na sibling stands among the 99 itself, so its copy "
+        "never wins ('-': there is nothing to copy).\n"
     )
     split = options.split
     names = [f"{split}_combinations", f"{split}_style_pairs", "train_seen"]

@@ -161,7 +161,7 @@ def test_the_test_split_is_drawn_with_the_frozen_settings(questions, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "option", [["--scale", "2"], ["--steps", "9"], ["--checkpoint", "x"], ["--every", "3"]]
+    "option", [["--scale", "0"], ["--steps", "9"], ["--checkpoint", "x"], ["--every", "3"]]
 )
 def test_choices_are_made_on_validation(option, capsys, monkeypatch):
     asked = []
