@@ -27,6 +27,8 @@ from typing import Any
 import nbformat
 from lesson_source import ROOT, repository
 from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 COLABS = ["ipywidgets==7.7.1", "ipython==7.34.0", "ipykernel==6.17.1"]
 HEAVY = ["numpy==2.1.*", "matplotlib==3.10.*", "torch", "torchvision", "transformers", "einops"]
@@ -84,21 +86,23 @@ def share(site: Path, names: list[str]) -> None:
 
 def _with_needs(names: list[str]) -> Iterator[importlib.metadata.Distribution]:
     """These distributions and those that they require, as far as they are installed."""
-    seen: set[str] = set()
-    waiting = list(names)
+    seen: set[tuple[str, frozenset[str]]] = set()
+    waiting = [Requirement(name) for name in names]
     while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in seen:
+        wanted = waiting.pop()
+        key = (canonicalize_name(wanted.name), frozenset(wanted.extras))
+        if key in seen:
             continue
-        seen.add(name)
+        seen.add(key)
         try:
-            found = importlib.metadata.distribution(name)
+            found = importlib.metadata.distribution(wanted.name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # for another platform, or an extra
+            continue  # for another platform
         yield found
-        for requirement in found.requires or ():
-            if "extra ==" not in requirement:
-                waiting.append(re.split(r"[ ;<>=!~(\[]", requirement)[0])
+        for requirement in map(Requirement, found.requires or ()):
+            marker = requirement.marker
+            if not marker or any(marker.evaluate({"extra": e}) for e in ("", *wanted.extras)):
+                waiting.append(requirement)
 
 
 def _stub(site: Path) -> None:
