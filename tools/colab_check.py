@@ -66,6 +66,7 @@ def made(interpreter: str, *, shared: bool = False, folder: Path | None = None) 
         return python
     subprocess.run([interpreter, "-m", "venv", "--clear", str(folder)], check=True)
     if shared:
+        pip(python, "uninstall", "--yes", "setuptools")  # the venv's own may be too old for torch
         site = Path(_run(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
         share(site, [re.split(r"[=<>]", name)[0] for name in HEAVY])
     pip(python, "install", *COLABS, *([] if shared else HEAVY))
