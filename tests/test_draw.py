@@ -11,6 +11,7 @@ from course_lib.cli import main
 from course_lib.commands import draw
 from course_lib.datasets import emoji
 from course_lib.held_out import frozen
+from course_lib.provenance import marks, says_generated
 from course_lib.text_to_image import around
 
 
@@ -46,6 +47,14 @@ def test_the_picture_is_that_of_the_model(drawing, model, capsys):
     assert np.abs(pixels - want).max() < 0.51
     assert pixels.std() > 5
     assert "1 drawn, seed 3" in capsys.readouterr().out
+
+
+def test_a_picture_says_that_it_is_generated_and_from_what(drawing, tmp_path):
+    drawing("red apple", "--seed", "3")
+    assert says_generated(tmp_path / "x.png")
+    assert marks(tmp_path / "x.png")["Prompt"] == "red apple, noto style"
+    assert marks(tmp_path / "x.png")["Seed"] == "3"
+    assert drawing("red apple", out="x.jpg") is not None  # loses the mark, but is no error
 
 
 def test_every_option_changes_the_picture(drawing):

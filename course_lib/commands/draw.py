@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Draw, write the file, and say what was drawn; a grid has a row for each prompt."""
     from course_lib import held_out, picture_file, samplers, text_to_image
+    from course_lib.provenance import stamp
 
     _expect_sizes(options)
     picture_file.expect_place(options.out)
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         if options.gif or step.t == -1:
             latents = step.x if step.t == -1 else step.x0
             frames.append(picture_file.grid(model.decode(latents), columns, options.zoom))
-    frames[-1].save(options.out)
+    frames[-1].save(options.out, pnginfo=stamp(prompt="; ".join(captions), seed=options.seed))
     say(f"{len(seeds)} drawn, seed {options.seed}: {options.out}")
     if options.gif:
         picture_file.save_animation(frames, options.out.with_suffix(".gif"))
