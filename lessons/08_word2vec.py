@@ -626,7 +626,7 @@ def your_map(words):
         raise ValueError("a map needs at least three words")
     at = flat(torch.stack([big[word] for word in listed]), 2)
     fig, (ax,) = new_figure(width=560, height=340)
-    draw_map(ax, {word: word for word in listed}, dict(zip(listed, at, strict=True)))
+    draw_map(ax, {"yours": " ".join(listed)}, dict(zip(listed, at, strict=True)))
     return fig, f"{len(listed)} words"
 
 
