@@ -39,8 +39,8 @@ def test_what_goes_wrong_in_colab_is_said():
 @pytest.mark.skipif(sys.platform != "linux", reason="Colab is Linux; packages are shared by links")
 def test_a_notebook_alone_installs_the_course_changes_no_other_package_and_runs():
     """Needs pip's index, as installing the course does."""
-    script = [sys.executable, str(ROOT / "tools" / "colab_check.py"), "00", "--shared"]
+    script = [sys.executable, str(ROOT / "tools" / "colab_check.py"), "01", "--shared"]
     ran = subprocess.run(script, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "00_start_here: runs. Added: " in ran.stdout
+    assert "01_convolutions: runs. Added: " in ran.stdout
     assert "stable-diffusion-by-hand" in ran.stdout
