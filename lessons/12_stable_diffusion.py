@@ -220,7 +220,7 @@ show_pictures(
     drawn(wishes, range(8)),
     wishes,
     columns=4,
-    size=96,
+    size=84,
     caption="eight captions that were in the training set, each with another seed.",
 )
 
@@ -238,7 +238,7 @@ show_pictures(
     rows,
     [f"scale {s:g}" for s in scales] + [""] * len(scales),
     columns=len(scales),
-    size=84,
+    size=72,
     caption="from left to right more guidance. At 0 the words are not heard; at 15 they are shouted.",
     numbers=f"at scale 0 both prompts give one picture: "
     f"{torch.allclose(rows[0], rows[6], atol=1e-2)}",
@@ -268,15 +268,16 @@ show_pictures(
 # The words say what, the seed says which. The less the words say, the more is left to the seed.
 
 # %%
-seeds = list(range(8))
-silent, told = drawn([""] * 8, seeds), drawn(["grinning face, noto style"] * 8, seeds)
+seeds = list(range(6))
+silent, told = drawn([""] * 6, seeds), drawn(["grinning face, noto style"] * 6, seeds)
 spread = [float(x.std(dim=0).mean()) for x in (silent, told)]
 again = drawn([""], [0])
 show_pictures(
     torch.cat([silent, told]),
-    [f"seed {s}" for s in seeds] + [""] * 8,
+    [f"seed {s}" for s in seeds] + [""] * 6,
+    columns=6,
     size=72,
-    caption="eight seeds. Above, without any words; below, for a caption, which leaves less open.",
+    caption="six seeds. Above, without any words; below, for a caption, which leaves less open.",
     numbers=f"without words they differ more: {spread[0] > spread[1]}; the same seed twice "
     f"is the same picture: {torch.allclose(again, silent[:1], atol=1e-2)}",
 )
@@ -463,7 +464,7 @@ show_pictures(
     torch.cat([x[i : i + 1] for i in shown for x in (composed, true)]),
     [title for i in shown for title in (unseen[i], "kept back")],
     columns=6,
-    size=96,
+    size=80,
     caption="six unseen captions: what was drawn, and right of it the picture that was kept back.",
 )
 
@@ -486,14 +487,15 @@ print("`python -m course_lib.evaluate text_to_image` asks all", len(held.caption
 
 # %%
 training = torch.tensor([i for i, kind in enumerate(every.kinds) if kind == "train"])
-seen = [every.captions[i] for i in training[:: len(training) // 4][:4].tolist()]
-both = torch.cat([drawn(seen, range(4)), composed[[2, 7, 12, 17]]])
+seen = [every.captions[i] for i in training[:: len(training) // 3][:3].tolist()]
+both = torch.cat([drawn(seen, range(3)), composed[[4, 10, 16]]])
 apart = torch.cdist(shrunk(both), held.small[training]) / held.small.shape[1] ** 0.5
 nearest = training[apart.argmin(dim=1)]
 show_pictures(
     torch.cat([both, every.pictures[nearest]]),
-    [*(f"seen: {c}" for c in seen), *(f"unseen: {unseen[i]}" for i in (2, 7, 12, 17))]
+    [*(f"seen: {c}" for c in seen), *(f"unseen: {unseen[i]}" for i in (4, 10, 16))]
     + [every.captions[i] for i in nearest.tolist()],
+    columns=6,
     size=80,
     caption="above, drawn; below, the nearest training picture and its caption.",
     numbers=f"none is a pixel-for-pixel copy: {bool(apart.min() > 0.01)}",
@@ -713,7 +715,7 @@ for file in ("apple.png", "sent.jpg"):
 # %%
 def play(prompt, style, seed, guidance):
     made = drawn([emoji.caption(prompt, style)] * 4, range(seed, seed + 4), guidance)
-    figure = pictures_figure(made, [f"seed {s}" for s in range(seed, seed + 4)], size=112)
+    figure = pictures_figure(made, [f"seed {s}" for s in range(seed, seed + 4)], size=96)
     return figure, about_unknown(prompt) or "All words are known from training."
 
 
