@@ -46,7 +46,7 @@ class Share:
         p, shrink = self.right / self.n, 1 + z**2 / self.n
         middle = p + z**2 / (2 * self.n)
         half = z * (p * (1 - p) / self.n + z**2 / (4 * self.n**2)) ** 0.5
-        return (middle - half) / shrink, (middle + half) / shrink
+        return max(0.0, (middle - half) / shrink), min(1.0, (middle + half) / shrink)
 
     def __str__(self) -> str:
         low, high = self.interval()

@@ -47,14 +47,14 @@ def appear(words, style, seed):
 explore(
     appear,
     caption="a picture comes out of noise: every second of twenty steps.",
-    words=text("red apple"),
+    words=text("woman astronaut: medium skin tone"),
     style=choice(emoji.STYLES),
     seed=slider(0, 99, 3),
 )
 
 # %% [markdown]
-# It knows emoji and nothing else, and not all of them well. Try a *guitar*, a *woman astronaut*, a
-# *blue heart*; then two things that were never drawn together. How it does that is the rest of the
+# It knows emoji and nothing else, people better than things. Try a *man pilot: dark skin tone*, a
+# *red apple*, a *mage*; then two things that were never drawn together. How it does that is the rest of the
 # course.
 #
 # ## 2  The map

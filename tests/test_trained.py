@@ -97,8 +97,6 @@ def test_damaged_weights_are_refused(bundle, tmp_path: Path):
 
 # course export
 
-BUNDLED = paths.bundled("data") / "weights" / "emoji_text_to_image.json"
-
 
 def differences(folder: Path) -> list[float]:
     """Mean absolute difference of our pictures and diffusers', in [0, 1], for several prompts."""
@@ -135,7 +133,6 @@ def test_export_writes_a_folder_that_diffusers_opens_and_draws_the_same_from(
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.skipif(not BUNDLED.is_file(), reason="the weights are not there yet")
 def test_the_bundled_model_draws_the_same_in_diffusers(tmp_path):
     assert main(["export", str(tmp_path / "model")]) == 0
     assert max(differences(tmp_path / "model")) < 1 / 255

@@ -1,8 +1,8 @@
 """Print pip's constraints for the oldest versions that pyproject.toml allows.
 
-    python tools/lower_bounds.py > oldest.txt
-    python3.11 -m venv /tmp/oldest && /tmp/oldest/bin/pip install -e '.[test]' -c oldest.txt
-    /tmp/oldest/bin/python -m pytest tests
+python tools/lower_bounds.py > oldest.txt
+python3.11 -m venv /tmp/oldest && /tmp/oldest/bin/pip install -e '.[test]' -c oldest.txt
+/tmp/oldest/bin/python -m pytest tests
 """
 
 import re
