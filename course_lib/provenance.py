@@ -25,12 +25,14 @@ PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/">
 def stamp(**facts: str | int | float) -> PngImagePlugin.PngInfo:
     """What to hand to `Image.save(..., pnginfo=)`: the mark, and these facts as plain text.
 
-    For example prompt="red apple, noto style", seed=3.
+    For example prompt="red apple, noto style", seed=3. What no file can hold (half a character, as
+    a terminal may hand one over) becomes a question mark.
     """
     info = PngImagePlugin.PngInfo()
     info.add_itxt("Comment", "Made by a neural network, not drawn or photographed by anybody.")
     for name, value in facts.items():
-        info.add_itxt(name.capitalize().replace("_", " "), str(value))
+        text = str(value).encode("utf-8", "replace").decode("utf-8")
+        info.add_itxt(name.capitalize().replace("_", " "), text)
     info.add_itxt(XMP, PACKET.format(source=escape(SOURCE)))
     return info
 
