@@ -301,8 +301,8 @@ distance = {
 of_pixels, of_latents, of_real = distance.values()
 fig, (ax,) = new_figure(height=170)
 for i, (name, value) in enumerate(distance.items()):
-    bar = ax.barh([name], [value], color=PALETTE[i].colour, hatch=PALETTE[i].hatch, edgecolor="w")
-    ax.bar_label(bar, fmt="%.3f", padding=3)
+    ax.barh([name], [value], color=PALETTE[i].colour, hatch=PALETTE[i].hatch, edgecolor="w")
+    ax.text(max(value, 0) + 0.005, i, f"{value:.3f}", va="center")
 ax.set(xlabel="energy distance to unseen pictures (0 is best)", xlim=(-0.02, 1.2 * of_pixels))
 show_figure(
     fig,
