@@ -599,7 +599,7 @@ for name, c in needs.items():
 # tenths of what its data sheet promises for 16 bits.
 
 # %%
-done, hours = card["steps"], card["minutes"] / 60
+done, hours = sum(card["steps"]), card["minutes"] / 60
 speed = needs["this course's"].step_work * done / hours / 3600
 print(
     f"measured: {done:,} steps in {hours:.1f} h on {card['machine']}, {speed / 1e9:.0f} GFLOP a second"

@@ -29,7 +29,13 @@ def known(monkeypatch):
         called.append(("fixed", folder))
         return folder / "fixed.safetensors"
 
-    monkeypatch.setattr(train, "recipes", lambda: {"quick": quick, "fixed": fixed})
+    def twice(folder: Path, steps: tuple[int, ...] = (20, 30)) -> Path:
+        """A long one."""
+        called.append(("twice", folder, steps))
+        return folder / "twice.safetensors"
+
+    known = {"quick": quick, "fixed": fixed, "twice": twice}
+    monkeypatch.setattr(train, "recipes", lambda: known)
     return called
 
 
@@ -39,7 +45,7 @@ def test_every_recipe_is_listed_with_its_first_line(capsys):
     assert [line.split()[0] for line in lines] == list(recipes.__all__)
     assert all(line.rstrip().endswith(".") for line in lines)
     (t2i,) = [line for line in lines if " emoji_text_to_image " in line]
-    assert t2i.split()[1].isdigit()
+    assert t2i.split()[1:3] == ["6400", "10000"]
 
 
 def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, monkeypatch):
@@ -47,10 +53,14 @@ def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, m
     assert main(["train", "quick", "--steps", "5"]) == 0
     assert main(["train", "quick"]) == 0
     assert main(["train", "fixed", "--out", "elsewhere"]) == 0
+    assert main(["train", "twice", "--steps", "5"]) == 0
+    assert main(["train", "twice", "--steps", "5", "6", "--out", "elsewhere"]) == 0
     assert known == [
         ("quick", Path("my-weights/quick"), 5),
         ("quick", Path("my-weights/quick"), 30),
         ("fixed", Path("elsewhere")),
+        ("twice", Path("my-weights/twice"), (5,)),
+        ("twice", Path("elsewhere"), (5, 6)),
     ]
     out = capsys.readouterr().out
     assert f"Checkpoints and log: {tmp_path / 'my-weights' / 'quick'}" in out
@@ -60,11 +70,13 @@ def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, m
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["quik"], "Did you mean quick? There are quick, fixed."),
+        (["quik"], "Did you mean quick? There are quick, fixed, twice."),
         (["f"], "Did you mean fixed?"),
-        (["x" * 5000], "There are quick, fixed."),
-        (["fixed", "--steps", "5"], "fixed has a fixed length; --steps is for quick"),
-        (["quick", "--steps", "0"], "--steps from 1, got 0"),
+        (["x" * 5000], "There are quick, fixed, twice."),
+        (["fixed", "--steps", "5"], "fixed has a fixed length; --steps is for quick, twice"),
+        (["quick", "--steps", "0"], "quick takes --steps 30, or other numbers from 1, got 0"),
+        (["quick", "--steps", "5", "6"], "got 5 6"),
+        (["twice", "--steps", "5", "6", "7"], "twice takes --steps 20 30, or"),
         (["quick", "--resume"], "there is no checkpoint in"),
     ],
 )

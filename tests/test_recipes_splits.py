@@ -13,7 +13,7 @@ RUNS = {  # recipe -> the module it stands in, and how often it trains
     "emoji_clip": (captions, 1),
     "emoji_vae": (autoencoders, 2),
     "emoji_unconditional": (latents, 1),
-    "emoji_text_to_image": (text_to_image, 1),
+    "emoji_text_to_image": (text_to_image, 2),
 }
 
 

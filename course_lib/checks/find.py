@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_lib.checks.parsing import parse
 from course_lib.checks.stubs import is_stub
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -63,7 +64,7 @@ def find_definitions(cells: list[str]) -> Found:
     broken = []
     for cell in cells:
         try:
-            body = ast.parse(without_magics(cell)).body
+            body = parse(without_magics(cell)).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             broken.append(f"{error}")
             continue

@@ -5,6 +5,8 @@ import inspect
 import textwrap
 from typing import Any
 
+from course_lib.checks.parsing import parse
+
 
 def is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     """Whether a definition ends in `...`, `pass` or `raise NotImplementedError`, or has no body.
@@ -31,7 +33,7 @@ def _is_blank(last: ast.stmt) -> bool:
 def is_stub_object(answer: Any) -> bool:
     """The same of a function or class that is already defined; False where its source is gone."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+        tree = parse(textwrap.dedent(inspect.getsource(answer)))
     except (OSError, TypeError, SyntaxError):
         return False
     node = tree.body[0]

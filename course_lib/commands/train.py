@@ -14,7 +14,7 @@ Recipe = Callable[..., Path]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The recipe, its length, and where it works."""
     parser.add_argument("recipe", nargs="?", help="without one, all of them are listed")
-    parser.add_argument("--steps", type=int, help="for recipes that say so in the list")
+    parser.add_argument("--steps", type=int, nargs="+", help="for recipes that say so in the list")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--out", type=Path, help="the folder to work in (my-weights/RECIPE)")
 
@@ -24,21 +24,26 @@ def run(options: argparse.Namespace) -> int:
     if options.recipe is None:
         print("Recipes, one for each bundled weight (and steps, where they can be chosen):")
         for name, recipe in recipes().items():
-            print(f"  {name:28} {steps_of(recipe) or '':>6}  {first_line(recipe)}")
+            steps = " ".join(map(str, steps_of(recipe)))
+            print(f"  {name:28} {steps:>11}  {first_line(recipe)}")
         return 0
     recipe = find(options.recipe)
     folder = options.out or Path("my-weights") / options.recipe
     expect_fresh(folder, resume=options.resume)
     chosen = {}
     if options.steps is not None:
-        if not steps_of(recipe):
+        usual = steps_of(recipe)
+        if not usual:
             raise ValueError(
                 f"{options.recipe} has a fixed length; --steps is for "
                 f"{', '.join(n for n, r in recipes().items() if steps_of(r))}"
             )
-        if options.steps < 1:
-            raise ValueError(f"--steps from 1, got {options.steps}")
-        chosen["steps"] = options.steps
+        if min(options.steps) < 1 or len(options.steps) > len(usual):
+            raise ValueError(
+                f"{options.recipe} takes --steps {' '.join(map(str, usual))}, or other numbers "
+                f"from 1, got {' '.join(map(str, options.steps))}"
+            )
+        chosen["steps"] = tuple(options.steps) if len(usual) > 1 else options.steps[0]
     print(f"{first_line(recipe)}\nCheckpoints and log: {folder.resolve()}", flush=True)
     with stopped_for_good():
         path = recipe(folder, **chosen)
@@ -84,10 +89,12 @@ def find(name: str) -> Recipe:
     raise ValueError(f"there is no recipe {name!r:.60}.{meant} There are {', '.join(recipes())}.")
 
 
-def steps_of(recipe: Recipe) -> int:
-    """How many steps a recipe takes unless told otherwise; 0 where that cannot be chosen."""
+def steps_of(recipe: Recipe) -> tuple[int, ...]:
+    """How many steps a recipe takes unless told otherwise; none where that cannot be chosen."""
     steps = inspect.signature(recipe).parameters.get("steps")
-    return 0 if steps is None else int(steps.default)
+    if steps is None:
+        return ()
+    return steps.default if isinstance(steps.default, tuple) else (steps.default,)
 
 
 def first_line(recipe: Recipe) -> str:

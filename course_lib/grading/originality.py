@@ -15,6 +15,7 @@ import course_lib
 from course_lib import paths
 from course_lib.checks.exercise import Exercise
 from course_lib.checks.find import Definition, find_definitions, read_code_cells
+from course_lib.checks.parsing import parse
 
 _LONG_ENOUGH = 60  # nodes of the syntax tree that a learner has to write; shorter ones coincide
 _SURROUNDINGS = frozenset(
@@ -24,7 +25,7 @@ _SURROUNDINGS = frozenset(
 
 def remarks(exercise: Exercise, name: str, code: Sequence[str]) -> tuple[str, ...]:
     """Sentences about the statements `code`, in which the answer is called `name`."""
-    nodes = [node for source in code for node in ast.parse(source).body]
+    nodes = [node for source in code for node in parse(source).body]
     return tuple(dict.fromkeys(_remarks(exercise, name, nodes)))
 
 
@@ -82,7 +83,7 @@ def _uses(exercise: Exercise, nodes: list[ast.stmt], *, defined: bool) -> bool:
 def _published(exercise: Exercise) -> frozenset[str]:
     """The solutions that can be read, as `_plain` has them; none where they are only short."""
     source = textwrap.dedent(inspect.getsource(exercise.reference))
-    solved = [n for n in ast.parse(source).body if isinstance(n, Definition)]
+    solved = [n for n in parse(source).body if isinstance(n, Definition)]
     solved += _from_notebook(_beside("solutions"), exercise)
     given = _from_notebook(_blank(), exercise)
     known = max((_size(n) for n in given), default=0)
@@ -123,7 +124,7 @@ def _plain(node: Definition) -> str:
 
 def _bare(node: ast.AST) -> Iterable[ast.stmt]:
     """The body of a definition, its docstrings and annotations gone. Changes nothing given."""
-    tree = ast.parse(ast.unparse(node))
+    tree = parse(ast.unparse(node))
     for n in ast.walk(tree):
         if isinstance(n, Definition):
             first = n.body[0]

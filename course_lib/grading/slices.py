@@ -14,6 +14,7 @@ from typing import Literal
 
 from course_lib.checks.exercise import Exercise
 from course_lib.checks.find import Definition, without_magics
+from course_lib.checks.parsing import parse
 from course_lib.checks.stubs import is_stub
 
 MOST_CODE = 1_000_000  # characters
@@ -121,7 +122,7 @@ class Notebook:
         broken = []
         for cell in cells:
             try:
-                statements = [Statement(node) for node in ast.parse(_python(cell)).body]
+                statements = [Statement(node) for node in parse(_python(cell)).body]
                 _ = [(s.source, s.needs) for s in statements if s.makes]
                 self.checked |= _checks_in(statements)
                 self.statements += statements

@@ -15,11 +15,12 @@ from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card
 from course_lib.training import long_run
 
 
-def emoji_vae(folder: Path, cycles: tuple[int, ...] = (2500, 3500)) -> Path:
+def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
     """The autoencoder of lessons 06, 07 and 12: 64x64 emoji to 8x8x4, all styles.
 
-    The learning rate falls to zero and starts again (Loshchilov and Hutter 2017). At the end the
-    latents are brought to unit spread; the card gets the PSNR on the test pictures.
+    `steps` has one number for each time that the learning rate rises and falls (Loshchilov and
+    Hutter 2017). At the end the latents are brought to unit spread; the card gets the PSNR on the
+    test pictures.
     """
     train = emoji.load(split="train").pictures
     with torch.random.fork_rng():
@@ -31,9 +32,9 @@ def emoji_vae(folder: Path, cycles: tuple[int, ...] = (2500, 3500)) -> Path:
             return vae_loss(vae, train[torch.randint(len(train), (16,), generator=g)], g)
 
     lr, minutes = 1e-3, 0.0
-    for cycle, steps in enumerate(cycles):
+    for cycle, length in enumerate(steps):
         run = folder / f"cycle_{cycle}"
-        average = long_run(vae, loss_of, run, steps=steps, lr=lr, seed=cycle, save_every=100)
+        average = long_run(vae, loss_of, run, steps=length, lr=lr, seed=cycle, save_every=100)
         vae = cast(VAE, average.train().requires_grad_(True))
         minutes += card(run, "", "")["minutes"]
     vae.eval().requires_grad_(False)
@@ -41,7 +42,7 @@ def emoji_vae(folder: Path, cycles: tuple[int, ...] = (2500, 3500)) -> Path:
         parts = torch.arange(0, len(train), 8).split(100)
         codes = torch.cat([vae.encode(train[rows]).mean for rows in parts])
     normalise_latents(vae, codes.mean(dim=(0, 2, 3)), codes.std(dim=(0, 2, 3)))
-    facts = {"steps": list(cycles), "batch_size": 16, "lr": lr, "licence": EMOJI_LICENCE}
+    facts = {"steps": list(steps), "batch_size": 16, "lr": lr, "licence": EMOJI_LICENCE}
     facts |= {"seed": 0, "minutes": round(minutes, 1), "quality": vae_quality(vae, "test")}
     made = card(run, "emoji_vae", "emoji/", **facts)
     return weights.save(vae.state_dict(), made, "emoji_vae", folder)

@@ -15,12 +15,15 @@ from course_lib.training import long_run
 from course_lib.unet import UNet
 
 
-def emoji_text_to_image(folder: Path, steps: int = 6400, prediction: str = "v") -> Path:
+def emoji_text_to_image(
+    folder: Path, steps: tuple[int, ...] = (6400, 10000), prediction: str = "v"
+) -> Path:
     """The UNet that draws emoji from a sentence; VAE and text tower are the bundled ones, frozen.
 
     One caption in ten is dropped, so that the UNet also knows pictures in general, for guidance
     (Ho and Salimans 2022). `prediction` "v" trains on the schedule that ends in pure noise, "noise"
-    on Stable Diffusion's own.
+    on Stable Diffusion's own. `steps` has one number for each time that the learning rate rises
+    and falls (Loshchilov and Hutter 2017); each time begins with the averaged weights of the last.
     """
     latents = emoji_latents()
     contexts, empty = caption_contexts()
@@ -43,13 +46,17 @@ def emoji_text_to_image(folder: Path, steps: int = 6400, prediction: str = "v") 
 
         return loss(told, latents[rows], s, g)
 
-    lr = 1e-3
-    average = cast(UNet, long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200))
-    facts = {"steps": steps, "batch_size": 64, "lr": lr, "seed": 0, "licence": EMOJI_LICENCE}
-    facts |= {"prediction": prediction}
+    lr, minutes = 1e-3, 0.0
+    for cycle, length in enumerate(steps):
+        run = folder / f"cycle_{cycle}"
+        average = long_run(model, loss_of, run, steps=length, lr=lr, seed=cycle, save_every=200)
+        model = cast(UNet, average.train().requires_grad_(True))
+        minutes += card(run, "", "")["minutes"]
+    facts = {"steps": list(steps), "batch_size": 64, "lr": lr, "licence": EMOJI_LICENCE}
+    facts |= {"seed": 0, "minutes": round(minutes, 1), "prediction": prediction}
     facts |= {"schedule": "zero_terminal" if prediction == "v" else "scaled_linear"}
-    made = card(folder, "emoji_text_to_image", "emoji/", **facts)
-    return weights.save(average.state_dict(), made, "emoji_text_to_image", folder)
+    made = card(run, "emoji_text_to_image", "emoji/", **facts)
+    return weights.save(model.state_dict(), made, "emoji_text_to_image", folder)
 
 
 @torch.no_grad()
