@@ -354,7 +354,7 @@ print(f"less on unknown fish and backgrounds, but above 0.3: {0.3 < unknown < kn
 
 # %%
 trained = weights.load_into(PlainUNet(WIDTHS), "segmentation")
-steps = weights.card("segmentation")["steps"]
+steps = sum(weights.card("segmentation")["steps"])
 scores = {
     "half a minute, 500 pictures": [measure(small, scenes) for scenes in (easier, harder)],
     f"{steps:,} steps, fresh scenes": [measure(trained, scenes) for scenes in (easier, harder)],

@@ -7,20 +7,19 @@ import torch
 from torch import Tensor
 
 from course_lib import autoencoder, weights
-from course_lib.autoencoder import VAE, normalise_latents, vae_loss
+from course_lib.autoencoder import normalise_latents, vae_loss
 from course_lib.datasets import digits, emoji
 from course_lib.digit_coder import DigitVAE
 from course_lib.evaluate import vae_quality
-from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card
+from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card, cycles
 from course_lib.training import long_run
 
 
 def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
     """The autoencoder of lessons 06, 07 and 12: 64x64 emoji to 8x8x4, all styles.
 
-    `steps` has one number for each time that the learning rate rises and falls (Loshchilov and
-    Hutter 2017). At the end the latents are brought to unit spread; the card gets the PSNR on the
-    test pictures.
+    `steps` are those of each of its `cycles`. At the end the latents are brought to unit spread;
+    the card gets the PSNR on the test pictures.
     """
     train = emoji.load(split="train").pictures
     with torch.random.fork_rng():
@@ -31,20 +30,15 @@ def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
         with bfloat16():
             return vae_loss(vae, train[torch.randint(len(train), (16,), generator=g)], g)
 
-    lr, minutes = 1e-3, 0.0
-    for cycle, length in enumerate(steps):
-        run = folder / f"cycle_{cycle}"
-        average = long_run(vae, loss_of, run, steps=length, lr=lr, seed=cycle, save_every=100)
-        vae = cast(VAE, average.train().requires_grad_(True))
-        minutes += card(run, "", "")["minutes"]
-    vae.eval().requires_grad_(False)
+    lr = 1e-3
+    cycles(vae, loss_of, folder, steps=steps, lr=lr, save_every=100)
     with torch.no_grad():
         parts = torch.arange(0, len(train), 8).split(100)
         codes = torch.cat([vae.encode(train[rows]).mean for rows in parts])
     normalise_latents(vae, codes.mean(dim=(0, 2, 3)), codes.std(dim=(0, 2, 3)))
     facts = {"steps": list(steps), "batch_size": 16, "lr": lr, "licence": EMOJI_LICENCE}
-    facts |= {"seed": 0, "minutes": round(minutes, 1), "quality": vae_quality(vae, "test")}
-    made = card(run, "emoji_vae", "emoji/", **facts)
+    facts |= {"seed": 0, "quality": vae_quality(vae, "test")}
+    made = card(folder, "emoji_vae", "emoji/", **facts)
     return weights.save(vae.state_dict(), made, "emoji_vae", folder)
 
 

@@ -3,24 +3,26 @@
 import csv
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from course_lib.paths import bundled
+from course_lib.training import long_run
 
 EMOJI_LICENCE = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
 
 
 def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
-    """The start of a weight's card: recipe, minutes taken (from the log), hashes of its data."""
+    """The start of a weight's card: recipe, minutes taken (from the logs), hashes of its data."""
     files = json.loads((bundled("data") / "manifest.json").read_text(encoding="utf-8"))["files"]
-    with (folder / "log.csv").open(newline="") as log:
-        minutes = sum(float(row[2]) for row in csv.reader(log)) / 60
+    logs = [log.read_text(encoding="utf-8").splitlines() for log in folder.rglob("log.csv")]
+    minutes = sum(float(row[2]) for log in logs for row in csv.reader(log)) / 60
     return {
         "recipe": f"course_lib.recipes.{recipe}",
         "minutes": round(minutes, 1),
@@ -29,6 +31,27 @@ def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
         "data": {name: file["sha256"] for name, file in files.items() if name.startswith(data)},
         "split": "train",
     } | facts
+
+
+def cycles(
+    model: nn.Module,
+    loss_of: Callable[[torch.Generator], Tensor],
+    folder: Path,
+    *,
+    steps: Sequence[int],
+    lr: float,
+    save_every: int = 200,
+) -> nn.Module:
+    """A `long_run` for each of `steps`, each from the averaged weights of the one before.
+
+    So the learning rate rises and falls more than once (Loshchilov and Hutter 2017), and a run that
+    proves too short can be added to. Gives `model`, with the last averaged weights.
+    """
+    for i, length in enumerate(steps):
+        run = folder / f"cycle_{i}"
+        average = long_run(model, loss_of, run, steps=length, lr=lr, seed=i, save_every=save_every)
+        model.load_state_dict(average.state_dict())
+    return model.eval().requires_grad_(False)
 
 
 @contextmanager

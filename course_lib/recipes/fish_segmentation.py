@@ -1,6 +1,5 @@
 """Lesson 02: segmenting fish."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,28 +8,28 @@ from torch import Tensor
 from course_lib import weights
 from course_lib.datasets import fish
 from course_lib.plain_unet import PlainUNet, WithoutSkips
-from course_lib.recipes.common import bfloat16, card
+from course_lib.recipes.common import bfloat16, card, cycles
 from course_lib.segmentation import iou, segmentation_loss
-from course_lib.training import long_run
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
+STEPS = (2500, 5000)
 
 
-def segmentation(folder: Path) -> Path:
+def segmentation(folder: Path, steps: tuple[int, ...] = STEPS) -> Path:
     """The plain UNet of lesson 02 on scenes of fish, composed afresh for every step."""
-    return _segment(lambda: PlainUNet(SEGMENTATION), "segmentation", folder)
+    return _segment(PlainUNet, "segmentation", folder, steps)
 
 
-def segmentation_without_skips(folder: Path) -> Path:
+def segmentation_without_skips(folder: Path, steps: tuple[int, ...] = STEPS) -> Path:
     """The same run with nothing handed across, for lesson 02 to show what is lost."""
-    return _segment(lambda: WithoutSkips(SEGMENTATION), "segmentation_without_skips", folder)
+    return _segment(WithoutSkips, "segmentation_without_skips", folder, steps)
 
 
-def _segment(make: Callable[[], PlainUNet], name: str, folder: Path) -> Path:
-    """2,500 steps on 16 fresh scenes each; the card gets the IoU on fish never trained on."""
+def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, ...]) -> Path:
+    """Steps on 16 fresh scenes each; the card gets the IoU on fish never trained on."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = make()
+        model = kind(SEGMENTATION)
 
     def loss_of(generator: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**31, (1,), generator=generator))
@@ -39,16 +38,16 @@ def _segment(make: Callable[[], PlainUNet], name: str, folder: Path) -> Path:
             logits = model(pictures)
         return segmentation_loss(logits.float(), masks)
 
-    steps = 2500
-    trained = long_run(model, loss_of, folder, steps=steps, lr=2e-3)
+    cycles(model, loss_of, folder, steps=steps, lr=2e-3)
     quality = {}
     for split, backgrounds in (("validation", "validation"), ("test", "train"), ("test", "test")):
         pictures, masks = fish.scenes(500, 2015, split, backgrounds=backgrounds)
         with torch.no_grad():
-            logits = torch.cat([trained(batch) for batch in pictures.split(50)])
+            logits = torch.cat([model(batch) for batch in pictures.split(50)])
         quality[f"IoU, {split} fish on {backgrounds} backgrounds"] = round(
             float(iou(logits > 0, masks).mean()), 3
         )
-    facts = {"steps": steps, "batch": 16, "seed": 0, "quality": quality, "licence": "MIT"}
+    facts = {"steps": list(steps), "batch_size": 16, "seed": 0, "licence": "MIT"}
+    facts |= {"quality": quality}
     made = card(folder, name, "fish/", **facts)
-    return weights.save(trained.state_dict(), made, name, folder)
+    return weights.save(model.state_dict(), made, name, folder)

@@ -1,7 +1,6 @@
 """Lesson 12: the denoiser of emoji latents that listens to CLIP's text tower."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -9,10 +8,8 @@ from torch import Tensor
 from course_lib import matching, schedule, unet, weights
 from course_lib.datasets import emoji
 from course_lib.diffusion import noise_loss, v_loss
-from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card
+from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card, cycles
 from course_lib.recipes.latents import emoji_latents
-from course_lib.training import long_run
-from course_lib.unet import UNet
 
 
 def emoji_text_to_image(
@@ -22,8 +19,7 @@ def emoji_text_to_image(
 
     One caption in ten is dropped, so that the UNet also knows pictures in general, for guidance
     (Ho and Salimans 2022). `prediction` "v" trains on the schedule that ends in pure noise, "noise"
-    on Stable Diffusion's own. `steps` has one number for each time that the learning rate rises
-    and falls (Loshchilov and Hutter 2017); each time begins with the averaged weights of the last.
+    on Stable Diffusion's own. `steps` are those of each of its `cycles`.
     """
     latents = emoji_latents()
     contexts, empty = caption_contexts()
@@ -46,16 +42,12 @@ def emoji_text_to_image(
 
         return loss(told, latents[rows], s, g)
 
-    lr, minutes = 1e-3, 0.0
-    for cycle, length in enumerate(steps):
-        run = folder / f"cycle_{cycle}"
-        average = long_run(model, loss_of, run, steps=length, lr=lr, seed=cycle, save_every=200)
-        model = cast(UNet, average.train().requires_grad_(True))
-        minutes += card(run, "", "")["minutes"]
+    lr = 1e-3
+    cycles(model, loss_of, folder, steps=steps, lr=lr)
     facts = {"steps": list(steps), "batch_size": 64, "lr": lr, "licence": EMOJI_LICENCE}
-    facts |= {"seed": 0, "minutes": round(minutes, 1), "prediction": prediction}
+    facts |= {"seed": 0, "prediction": prediction}
     facts |= {"schedule": "zero_terminal" if prediction == "v" else "scaled_linear"}
-    made = card(run, "emoji_text_to_image", "emoji/", **facts)
+    made = card(folder, "emoji_text_to_image", "emoji/", **facts)
     return weights.save(model.state_dict(), made, "emoji_text_to_image", folder)
 
 
