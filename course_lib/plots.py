@@ -70,9 +70,14 @@ def show_figure(fig: Figure, *, caption: str, numbers: str = "") -> None:
 
     data = {"image/png": base64.b64encode(png(fig)).decode(), "text/plain": "[figure]"}
     display(data, raw=True, metadata={"image/png": {"alt": caption}})
-    print(f"What to see: {caption}")
+    print(_wrapped(f"What to see: {caption}"))
     if numbers:
-        print(f"Numbers: {numbers}")
+        print(_wrapped(f"Numbers: {numbers}"))
+
+
+def _wrapped(text: str) -> str:
+    """In lines of at most 100 characters, as not every viewer of notebooks wraps what is printed."""
+    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, 100) or [""])
 
 
 def pictures_figure(

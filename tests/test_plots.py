@@ -86,7 +86,7 @@ def test_own_numbers_replace_the_usual_ones(shown, capsys):
 def test_curves_say_which_way_they_go(shown, capsys):
     curves = {"a": [2.0, 1.0], "b": ([0, 10, 20], torch.tensor([1.0, 5.0, 9.0])), "c": [3.0, 3.0]}
     plots.show_curves(curves, x_label="x", y_label="y", caption="c")
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "a: 2 points, down" in out
     assert "b: 3 points, up" in out
     assert "c: 2 points, level" in out
@@ -207,3 +207,11 @@ def test_the_first_five_colours_stay_apart_for_every_eye(vision):
 def test_no_two_styles_share_a_colour_dash_marker_or_hatch(field):
     values = [getattr(style, field) for style in PALETTE]
     assert len(set(values)) == len(values)
+
+
+def test_long_captions_are_wrapped_and_what_a_lesson_aligned_stays(capsys):
+    numbers = "one  1\ntwo  2"
+    plots.show_figure(plots.new_figure()[0], caption="many words " * 20, numbers=numbers)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 100
+    assert out.endswith(f"Numbers: {numbers}\n")
