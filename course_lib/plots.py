@@ -76,7 +76,7 @@ def show_figure(fig: Figure, *, caption: str, numbers: str = "") -> None:
 
 
 def _wrapped(text: str) -> str:
-    """In lines of at most 100 characters, as not every viewer of notebooks wraps what is printed."""
+    """In lines of at most 100 characters: not every viewer of notebooks wraps what is printed."""
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, 100) or [""])
 
 

@@ -209,7 +209,7 @@ def test_no_two_styles_share_a_colour_dash_marker_or_hatch(field):
     assert len(set(values)) == len(values)
 
 
-def test_long_captions_are_wrapped_and_what_a_lesson_aligned_stays(capsys):
+def test_long_captions_are_wrapped_and_what_a_lesson_aligned_stays(shown, capsys):
     numbers = "one  1\ntwo  2"
     plots.show_figure(plots.new_figure()[0], caption="many words " * 20, numbers=numbers)
     out = capsys.readouterr().out
