@@ -231,6 +231,17 @@ def test_the_toy_is_built_in_one_run_and_stays_the_same(toy, tmp_path):
     assert build_lessons._plain(again) == build_lessons._plain(build_lessons.notebooks(toy)[0])
 
 
+def test_new_prose_keeps_the_outputs_and_new_code_may_not(toy, tmp_path):
+    built = [code_cells(file) for file in build_lessons.build(toy, tmp_path)]
+    (tmp_path / "00_toy.py").write_text(TOY.replace("In symbols", "In signs"))
+    files = build_lessons.build(read_lesson(tmp_path / "00_toy.py"), tmp_path, run=False)
+    assert all("In signs" in file.read_text() for file in files)
+    assert [code_cells(file) for file in files] == built
+    (tmp_path / "00_toy.py").write_text(TOY.replace("the lesson goes on", "it goes on"))
+    with pytest.raises(ValueError, match="code of 00_toy has changed"):
+        build_lessons.build(read_lesson(tmp_path / "00_toy.py"), tmp_path, run=False)
+
+
 def test_check_notices_a_change_of_text_code_and_metadata(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(build_lessons, "ROOT", tmp_path)
     assert [line.split()[1] for line in build_lessons.differences(toy)] == ["is", "is"]

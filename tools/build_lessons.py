@@ -2,6 +2,7 @@
 
     python tools/build_lessons.py            all lessons: one run of each solution, fresh kernel
     python tools/build_lessons.py 01 05      these lessons
+    python tools/build_lessons.py --text 01  run nothing; new prose around the same code and outputs
     python tools/build_lessons.py --check    run nothing; fail if a committed notebook is not what
                                              its lesson would give (outputs are not compared)
 
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lessons", nargs="*", metavar="NN", help="a lesson's two digits")
     parser.add_argument("--check", action="store_true", help="compare with what is committed")
+    parser.add_argument("--text", action="store_true", help="keep the outputs: no code has changed")
     options = parser.parse_args(arguments)
     sources = [
         path
@@ -41,19 +43,22 @@ def main(arguments: list[str]) -> int:
         print("\n".join(problems) or f"{len(sources)} lessons: notebooks as built.")
         return int(bool(problems))
     for path in sources:
-        for file in build(read_lesson(path)):
+        for file in build(read_lesson(path), run=not options.text):
             print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1000:.0f} KB")
     return 0
 
 
-def build(lesson: Lesson, root: Path = ROOT) -> list[Path]:
+def build(lesson: Lesson, root: Path = ROOT, *, run: bool = True) -> list[Path]:
     """Run a lesson's solution once and write both of its notebooks. Returns their paths.
 
     Raises nbclient's CellExecutionError when a cell fails, and ValueError when a notebook would be
     too large or a cell wrote to stderr (a warning, a progress bar).
     """
     solution, notebook = notebooks(lesson)
-    execute(solution)
+    if run:
+        execute(solution)
+    else:
+        restore(solution, root / "solutions" / f"{lesson.stem}.ipynb")
     for cell, ran in zip(notebook.cells, solution.cells, strict=True):
         if cell.cell_type == "code":
             cell.execution_count = ran.execution_count
@@ -112,6 +117,19 @@ def execute(nb: NotebookNode) -> None:
                 raise ValueError(f"a cell wrote to stderr:\n{output.text}\nin\n{cell.source}")
             if "execution_count" in output:
                 output.execution_count = n
+
+
+def restore(nb: NotebookNode, built: Path) -> None:
+    """Give the code cells the outputs of the notebook built before.
+
+    Raises ValueError where the code differs, as its outputs might.
+    """
+    there = nbformat.read(built, as_version=nbformat.NO_CONVERT)
+    old, new = ([c for c in n.cells if c.cell_type == "code"] for n in (there, nb))
+    if [c.source for c in old] != [c.source for c in new]:
+        raise ValueError(f"the code of {built.stem} has changed: build it without --text")
+    for before, cell in zip(old, new, strict=True):
+        cell.execution_count, cell.outputs = before.execution_count, before.outputs
 
 
 def differences(lesson: Lesson) -> list[str]:
