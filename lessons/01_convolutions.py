@@ -32,8 +32,15 @@ from course_lib.widgets import choice, explore, kernel_editor
 # ## 1  What can one ask about a picture?
 #
 # A picture is a box of numbers: channels, rows, columns, here from -1 (black) to 1 (white).
-# Computer vision asks it five questions, each harder than the one before. **Guess:** how many
-# numbers does an answer to the hardest one have?
+# Computer vision asks five questions about it, each harder than the one before:
+#
+# 1. **classification**: what is it?
+# 2. **localisation**: where is it? The answer is a box.
+# 3. **detection**: where is each thing?
+# 4. **semantic segmentation**: of what kind is each pixel?
+# 5. **instance segmentation**: to which thing does each pixel belong?
+#
+# **Guess:** how many numbers does an answer to the last one have?
 
 # %%
 coffee = photographs.load("coffee")  # (3, h, w)
@@ -64,7 +71,8 @@ spoon = ellipse(234, 180, 26, 28) | (handle & ~cup)
 mask = torch.where(spoon, 3, torch.where(cup, 2, torch.where(saucer, 1, 0)))
 
 # %% [markdown]
-# All five answers follow from that one mask. The boxes are drawn with torchvision.
+# From that one mask follow all the answers but the first, which is a word. The boxes are drawn
+# with torchvision.
 
 # %%
 things = torch.stack([mask == i for i in (1, 2, 3)])  # (3, h, w), one plane a thing
@@ -103,8 +111,9 @@ show_pictures(
 #
 # ## 2  How many weights from picture to picture?
 #
-# The plainest layer joins every input pixel to every output pixel. **Guess** its weights, for a
-# grey picture of 100 x 100.
+# The plainest layer joins every input pixel to every output pixel, each pair with a weight of its
+# own. It is called **fully connected**. **Guess** how many weights it has, from a grey picture of
+# 100 x 100 to another one.
 
 # %%
 with torch.device("meta"):  # shapes only, no memory
@@ -152,8 +161,8 @@ show_figure(
 # ## 3  What does a kernel do at one place?
 #
 # It is laid on a patch of the picture. Each number below it is multiplied by the weight above it,
-# and all are added up: **one output pixel**. Here is a patch across the edge of the cup, and a
-# kernel.
+# and all are added up: **one output pixel**. Here is a patch of a photograph in which a bright
+# tripod stands before a dark sleeve, and a kernel.
 
 # %%
 camera = F.interpolate(photographs.load("camera")[None, :1], size=(128, 128), mode="area")[0, 0]
@@ -193,9 +202,9 @@ for column in range(6):
     print(f"kernel at column {column}: {float(value):5.1f}")
 
 # %% [markdown]
-# The numbers are far from zero only where the kernel crosses the edge. *What if* the kernel were
-# turned upside down? Left and right would stay, so nothing changes; turned by a quarter it would
-# look for another kind of edge.
+# Where dark turns to bright the number is large, above 5. Where bright turns to dark it is below
+# -5. *What if* the kernel were turned upside down? Its numbers would stay the same, so nothing
+# changes. Turned by a quarter it would look for horizontal edges.
 
 # %% [markdown]
 # ## 4  And at all places?
@@ -237,7 +246,8 @@ show_pictures(
 # {fold In symbols}
 # $$y_{r,c} = \sum_{i}\sum_{j} k_{i,j}\; x_{r+i,\,c+j}$$
 #
-# Mathematicians turn the kernel round first ($x_{r-i,\,c-j}$) and call ours *cross-correlation*.
+# Mathematicians turn the kernel by half a turn first ($x_{r-i,\,c-j}$). They call ours
+# *cross-correlation*.
 # For learned kernels it makes no difference, so every deep-learning library leaves the turning
 # out. The next cell compares ours with PyTorch's.
 # {end}
@@ -251,8 +261,8 @@ print("the same as PyTorch's, to 5 decimals:", torch.allclose(theirs, ours, atol
 # ### Play: nine numbers
 #
 # Where this notebook is live you can type your own kernel below the figure, or fill in a famous
-# one. **Guess first:** what does `blur` do twice? What must the nine numbers add up to, so that
-# the picture keeps its brightness?
+# one. **Guess first:** what does `blur` do to the bricks? What must the nine numbers add up to, so
+# that the picture keeps its brightness?
 
 
 # %%
@@ -283,9 +293,10 @@ show_pictures(
 # %% [markdown]
 # ## 5  Why did the picture shrink?
 #
-# A kernel of 3 loses a pixel on every side. **Padding** puts a frame of zeros around the picture
-# first. **Stride** 2 moves the kernel two pixels at a time and halves the output: the cheap way to
-# make pictures smaller. **Think first:** how far can the kernel move in all?
+# A kernel of 3 loses a pixel on every side: 6 rows become 4. **Padding** puts a frame of zeros
+# around the picture first. **Stride** 2 moves the kernel two pixels at a time and halves the
+# output: the cheap way to make pictures smaller. **Think first:** how far can the kernel move in
+# all?
 
 
 # %%
@@ -319,9 +330,11 @@ show_pictures(
 # %% [markdown]
 # ## 6  And in colour?
 #
-# A colour picture has three channels, so a kernel is three deep: one 3x3 table for each, and the
-# three results are **added**. That makes one output channel. For many output channels take many
-# such kernels: `x` is (c_in, h, w), `weight` (c_out, c_in, kh, kw). Use your `conv2d`.
+# A colour picture has three channels, so a kernel is three deep: one 3x3 table for each channel.
+# The three results are **added**, which makes one output channel. For many output channels take
+# many such kernels.
+#
+# Now you: `x` is (c_in, h, w), and `weight` is (c_out, c_in, kh, kw). Use your `conv2d`.
 
 
 # %%
@@ -349,8 +362,8 @@ show_pictures(
 )
 
 # %% [markdown]
-# Later channels no longer mean colours. In the UNet of Stable Diffusion a layer goes from 64 to
-# 128 channels. **Guess** how many kernels it has, and how deep they are.
+# In later layers the channels no longer mean colours. The first UNet, of 2015, has a layer that
+# goes from 64 channels to 128. **Guess** how many kernels it has, and how deep they are.
 
 # %%
 layer = nn.Conv2d(64, 128, kernel_size=3)
@@ -404,9 +417,12 @@ show_curves(
 # %% [markdown]
 # ## 8  How far can one pixel see?
 #
-# One output pixel of a 3x3 kernel sees 3 x 3 input pixels. Stack a second layer on it, and it sees
-# what its neighbours see. We ask the network itself: which input pixels change the middle output
-# pixel? **Guess** for three layers, and for three layers with stride 2.
+# One output pixel of a 3x3 kernel sees 3 x 3 input pixels. A pixel of a second layer sees 3 x 3
+# pixels of the first, and so everything that those see. This is its **field of view**, or
+# *receptive field*.
+#
+# We ask the network itself: which input pixels change the middle output pixel? **Guess** for three
+# layers, and for three layers with stride 2.
 
 # %%
 torch.manual_seed(0)
@@ -565,9 +581,9 @@ show_heatmap(
 )
 
 # %% [markdown]
-# In order, the convolution wins with a tenth of the weights, because its belief is true of
-# pictures. To the fully connected layer a picture is a list: any order is as good as another, so
-# it must learn from examples what the convolution is given.
+# In order, the convolution wins with less than a tenth of the weights, because its belief is true
+# of pictures. To the fully connected layer a picture is a list, and any order is as good as
+# another. What the convolution is given, it must learn from examples.
 #
 # ## 10  A look inside
 #
@@ -603,10 +619,12 @@ show_pictures(
 # {fold 3. A picture of 64, a kernel of 3, stride 2, padding 1: how large is the output?}
 # (64 + 2 - 3) // 2 + 1 = 32.
 # {end}
+
+# %% [markdown]
 # {fold 4. What does it mean that a kernel is 64 deep?}
 # It has a table for each of 64 input channels, and adds their results up into one output channel.
 # {end}
-# {fold 5. Two ways to let a pixel see further?}
+# {fold 5. What are two ways to let a pixel see further?}
 # More layers (or larger kernels), which costs weights; or stride, which costs none but makes the
 # output smaller.
 # {end}
@@ -626,7 +644,7 @@ print("question 3:", output_size(64, 3, 2, 1))
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# The UNet, the encoder and the decoder are made of 3x3 convolutions, with stride 2 on the way
+# The UNet, the encoder and the decoder are mostly 3x3 convolutions, with stride 2 on the way
 # down. What is still missing is the way back up to full size without losing where things are:
 # [lesson 02](02_unet_segmentation.ipynb).
 
