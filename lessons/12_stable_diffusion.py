@@ -606,7 +606,7 @@ print(
 )
 machines = {"Colab's T4": 0.3 * 65e12, "an A100": 0.3 * 312e12}  # operations a second
 runs = {"this course's": (done, 1), "for one GPU": (20_000, 1)}
-runs["Stable Diffusion 1.5"] = (1_100_000, 2048 // sizes["Stable Diffusion 1.5"][-1])
+runs["Stable Diffusion 1.5"] = (1_304_000, 2048 // sizes["Stable Diffusion 1.5"][-1])
 for name, (steps, more) in runs.items():
     least = [needs[name].hours(steps * more, v) for v in machines.values()]
     said = " or ".join(f"{h:,.0f}" if h > 10 else f"{h:.1g}" for h in least)
@@ -614,8 +614,8 @@ for name, (steps, more) in runs.items():
 
 # %% [markdown]
 # A computed hour is the least it can be: reading files, encoding pictures and waiting are not in it,
-# and a small network hardly makes a GPU warm. For the third, with batches of 2,048 pictures, the
-# makers' model card gives 150,000 hours of an A100. Nobody trains that at home. Going on from its
+# and a small network hardly makes a GPU warm. The third are the steps at 512 pixels that its makers'
+# model cards name, with batches of 2,048 pictures; they give 150,000 hours of an A100. Nobody trains that at home. Going on from its
 # weights is another matter.
 
 # %% [markdown]
