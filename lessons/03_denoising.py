@@ -40,8 +40,8 @@ print("the fish is back, up to rounding:", torch.allclose(back, fish, atol=1e-6)
 # Exactly! So a machine that **finds the noise** is a machine that cleans pictures. Everything in this course that
 # makes pictures rests on this: predict the noise, subtract it.
 #
-# How strong the noise is, we call its **level**: the number it is multiplied with. Each picture of a batch gets its
-# own.
+# We call the strength of the noise its **level**: the number it is multiplied with. Each picture of a batch gets a
+# level of its own.
 
 
 # %%
@@ -67,8 +67,8 @@ show_pictures(
 )
 
 # %% [markdown]
-# A picture has values in [-1, 1]; noise has none of this tact. So after subtracting a guess of the noise, which will
-# never be perfect, we bring the result back into the range.
+# A picture has values in [-1, 1]; noise keeps to no range. A guess of the noise is never perfect. So after subtracting
+# it we bring the result back into the range.
 
 
 # %%
@@ -96,7 +96,7 @@ show_pictures(
 # ## 2. How good is a guess?
 #
 # We need one number that is 0 for a perfect guess and grows with every pixel that is off. It will be the **loss**: what
-# training makes small. Too high by 0.3 is as bad as too low by 0.3, so we square.
+# training makes small. Too high by 0.3 should be as bad as too low by 0.3, so we square each difference.
 
 
 # %%
@@ -110,8 +110,8 @@ def score(guess, noise):
 score = check("03.score", score)
 
 # %% [markdown]
-# **Guess:** the noise has level 0.7. What does a lazy guess score that says "there is no noise at all"? And a guess
-# of some other noise?
+# **Guess:** the noise has level 0.7. What is the score of a lazy guess, "there is no noise at all"? And of a guess of
+# some other noise, just as strong?
 
 # %%
 true = 0.7 * torch.randn(64, 3, 32, 32, generator=g)
@@ -121,12 +121,13 @@ print(f"no noise at all:    {score(0 * true, true):.2f}   (0.7 squared)")
 print(f"some other noise:   {score(wrong, true):.2f}   (twice that)")
 
 # %% [markdown]
-# A guess of nothing scores the level squared, and an arbitrary guess twice as much. To guess noise that is not there
-# is worse than to guess none. A network starts by guessing nothing, and has to earn each step away from it.
-#
+# A guess of nothing scores the level squared, and a guess of other noise twice as much. To guess noise that is not there
+# is worse than to guess none. Our network will start by guessing nothing, and must do better than that.
+
+# %% [markdown]
 # {fold In symbols}
-# The noise picture is $n = \sigma z$ with $z \sim \mathcal{N}(0, 1)$ for each number, and the loss of a guess $\hat n$ is
-# $L = \mathbb{E}\,\lVert \hat n - n \rVert^2 / N$. For $\hat n = 0$ it is $\sigma^2$; for an independent
+# The noise picture is $n = \sigma z$ with $z \sim \mathcal{N}(0, 1)$ for each of its $N$ numbers. The loss of a guess
+# $\hat n$ is $L = \mathbb{E}\,\lVert \hat n - n \rVert^2 / N$. For $\hat n = 0$ it is $\sigma^2$; for an independent
 # $\hat n = \sigma z'$ it is $2 \sigma^2$. Since $x - \hat n$ is the guess of the picture, the picture is off by exactly as
 # much as the noise.
 # {end}
@@ -134,8 +135,8 @@ print(f"some other noise:   {score(wrong, true):.2f}   (twice that)")
 # %% [markdown]
 # ## 3. Training on one picture
 #
-# The network is a small UNet, the one of lesson 02 with the blocks that Stable Diffusion has. In goes a noisy picture, out
-# comes a guess of the noise. It has one more input, a time, which we set to zero: lesson 04 is about that.
+# The network is a small UNet, like that of lesson 02 but made of the blocks that Stable Diffusion has. In goes a noisy
+# picture, out comes a guess of the noise. It has one more input, a time, which we set to zero: lesson 04 is about that.
 #
 # **Guess:** we train on *one* fish with ever fresh noise. Afterwards we show it a noisy picture of something else.
 # What will it make of it?
@@ -210,8 +211,8 @@ show_pictures(
 #
 # ## 4. Training on many
 #
-# The same network, begun anew, with another scene at every turn. Scenes for training and for testing share no fish and
-# no background.
+# The same network, begun anew. Now each batch holds twelve of 400 scenes. Scenes for training and for testing share no
+# fish and no background.
 
 # %%
 scenes = small_scenes(400, seed=1)
@@ -222,7 +223,8 @@ losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100
 half_done = unet
 
 # %% [markdown]
-# That was some seconds. The course comes with the same network after a few minutes; from here on `unet` is that one.
+# That took some seconds. The course comes with the same network after some minutes of training; from here on `unet` is
+# that one.
 
 # %%
 from course_lib.denoising import trained
@@ -246,8 +248,8 @@ show_pictures(
 #
 # ## 5. Where one network for all levels fails
 #
-# Nobody tells it how strong the noise is. **Guess:** at which levels will it do well, and is there a level at which it
-# had better left its hands off?
+# Nobody tells the network how strong the noise is. **Guess:** at which levels will it do well? Is there a level at which
+# it should have left the picture alone?
 
 
 # %%
@@ -271,17 +273,17 @@ show_curves(
 )
 
 # %% [markdown]
-# Two failures. At faint noise it **does harm**: it wipes off real detail that looks like noise to it. Beyond level 1,
-# where it never trained, it does not know what to do. The loss explains the first: a mistake at level 1 costs 2,500
-# times as much as one at level 0.02, so training hardly looked there.
+# Two failures. At faint noise it **does harm**: it takes off more than there was. Beyond level 1, where it never
+# trained, it still helps, but the error climbs steeply. The loss explains the first. To guess nothing costs the level
+# squared: 1 at level 1, and only 0.0004 at level 0.02. So training hardly looked at faint noise.
 #
 # Lesson 04 tells the network the level, and measures what that is worth.
 
 # %% [markdown]
 # ## 6. Decibels
 #
-# Engineers do not say "level 0.4"; they compare the *power* of signal and noise, in decibels: 10 more decibels is
-# ten times less noise power, 0 is as much noise as signal.
+# Engineers do not say "level 0.4". They compare the *power* of the signal (the mean of its squares) with that of the
+# noise, in **decibels**. At 0 decibels they are equal; every 10 decibels more mean ten times less noise power.
 
 
 # %%
@@ -312,8 +314,9 @@ show_pictures(
 # %% [markdown]
 # ## 7. How noisy is a picture?
 #
-# The network was never told the level, yet it must know: it subtracts little here and much there. Its guess *is* the
-# noise, so the spread of the guess estimates the level. **Guess:** will the estimate be too high or too low?
+# The network was never told the level, yet it must know something of it: it subtracts little here and much there. Its
+# guess *is* the noise, so the spread (standard deviation) of the guess estimates the level. **Guess:** will the estimate
+# be too high or too low?
 
 # %%
 levels = [0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -333,9 +336,9 @@ show_curves(
 
 # %% [markdown]
 # {fold Why it tends to be too low where there is much noise}
-# The best guess of something uncertain is its average, and averages are calmer than what they average. If the guess is the
-# mean of all noises that are possible, then $\mathbb{E}\,\hat n^2 = \sigma^2 - \text{error}$: what the network cannot
-# know is missing from the guess. Keep this in mind: in lesson 05 it is the reason why one big step gives a blur.
+# The best guess of something uncertain is its average, and averages vary less than what they average. If the guess is the
+# mean of all noises that are possible, then $\mathbb{E}\,\hat n^2 = \sigma^2 - \text{error}$ (the mean squared error):
+# what the network cannot know is missing from the guess. In lesson 05 this is the reason why one big step gives a blur.
 # {end}
 
 # %% [markdown]
@@ -369,7 +372,7 @@ explore(
 # ## 9. Break it on purpose
 #
 # Why can noise be found at all? Because it is *unlike pictures*: each pixel goes its own way. Take that away: let the
-# noise come in blocks of 4x4 pixels that agree. It is exactly as strong, number for number. **Guess:** what happens?
+# noise come in blocks of 4x4 equal pixels, with the same level. **Guess:** what happens?
 
 # %%
 g = torch.Generator().manual_seed(8)
@@ -385,13 +388,14 @@ show_pictures(
 )
 
 # %% [markdown]
-# The network does not know "the fish". It knows how pictures and grain differ, and where they do not differ it is lost.
+# The network does not know "the fish". It knows how pictures and grain differ. Blocks look like parts of pictures, so it
+# leaves most of them in.
 #
 # ## 10. A look inside
 #
-# Change one input pixel by a little. How much of the change does the network call noise, and how much does it believe?
-# The gradient of its guess *at that pixel* says so. **Guess:** will it believe a pixel more when there is much noise, or
-# when there is little?
+# Change one input pixel a little. How much of the change does the network call noise, and how much does it take for
+# picture? The gradient of its guess *at that pixel* says so. **Guess:** will it believe a pixel more when there is much
+# noise, or when there is little?
 
 
 # %%
@@ -429,9 +433,11 @@ show_pictures(
 )
 
 # %% [markdown]
-# A weighted mean of trusted neighbours: that is the kernel that blurs, from lesson 01, but chosen afresh for every pixel and
-# every level of noise, and it stops at edges. Nobody programmed it. It is what makes the loss small.
-#
+# A weighted mean of the neighbours: that is the kernel that blurs, from lesson 01. But a fixed kernel is the same at every
+# level of noise, and the network's changes with the level, as the curve above shows. Nobody programmed it. It is what
+# makes the loss small.
+
+# %% [markdown]
 # ## Check yourself
 #
 # **1.** Why do we let the network predict the noise, and not whether the picture is noisy?
@@ -450,7 +456,8 @@ show_pictures(
 # %% [markdown]
 # **4.** Why does it harm pictures with very faint noise?
 # {fold Answer}
-# Large levels dominate the loss, so small ones were hardly trained; and it does not know that there is little to remove.
+# Large levels dominate the loss, so it was hardly trained on small ones; and nobody tells it that there is little to
+# remove.
 # {end}
 # **5.** Could this method clean a picture with a scratch or a watermark?
 # {fold Answer}
@@ -462,7 +469,7 @@ show_pictures(
 #
 # Noise is a picture, and finding it is the same as finding the picture under it. The loss is the mean squared error of the
 # guess, and guessing nothing scores the level squared. One picture teaches one picture; many teach what pictures are like.
-# A network that is not told the level works at most levels and fails at the edges. The more noise,
+# A network that is not told the level works at most levels, and harms pictures with very faint noise. The more noise,
 # the less it believes a single pixel.
 
 # %% [markdown]
