@@ -52,12 +52,12 @@ show_pictures(
 # %% [markdown]
 # ## 2  How does a computer read a caption?
 #
-# Lesson 08 had one number for each word, and was lost at a word it had never seen. Single letters
-# are never lost, but make long rows. **Guess** what lies between: which pieces would you give a
-# number of their own?
+# Lesson 08 had one number for each word, and was lost at a word it had never seen. With a number
+# for each letter no word is lost, but the rows get long. **Guess** what lies between: which pieces
+# would you give a number of their own?
 #
-# **Byte pairs:** begin with single bytes, find the commonest pair of neighbours, make it one piece,
-# and go on.
+# **Byte pairs:** begin with single bytes (every text is stored as bytes). Find the commonest pair
+# of neighbours and make it one piece: a **merge**. Then find the next pair, and go on.
 
 # %%
 captions = pairs.captions[:3000]
@@ -67,7 +67,8 @@ for n in (0, 20, 100, 400):
 
 # %% [markdown]
 # A common word ends up as one piece, a rare one as a few, and no text is out of reach. `</w>` marks
-# the end of a word. Start and end get numbers of their own, and the end fills up what is left.
+# the end of a word. The start and the end of the text get numbers of their own. Every row is as
+# long as the others: the number of the end fills up what is left.
 
 # %%
 clip, tokenizer = trained()  # the course's own CLIP; its vocabulary has 1,500 merges
@@ -76,9 +77,11 @@ for sentence in ("red apple, noto style", "Zürich 🍎"):
 print(tokenizer.encode("red apple, noto style"))
 
 # %% [markdown]
-# OpenAI's vocabulary is made in the same way, with 48,894 merges: 256 bytes, the same 256 at the
-# end of a word, the merges, start and end. Stable Diffusion reads every prompt with it, and cuts
-# it at 77 numbers.
+# The odd letters stand for bytes: *ü* is stored as two bytes, the apple as four.
+#
+# OpenAI's vocabulary is made in the same way. Its pieces are the 256 bytes, the same 256 at the end
+# of a word, 48,894 merges, the start and the end. Stable Diffusion reads every prompt with it, and
+# cuts the prompt off after 77 numbers.
 
 # %%
 openais = Tokenizer(vocabulary.merges(), length=77)
@@ -88,9 +91,12 @@ print(openais.split("an astronaut riding a horse"))
 # %% [markdown]
 # ## 3  Two towers
 #
-# The **text tower** is lesson 09's transformer, with learned positions in place of sines, and a
-# mask: each token sees only those before it. So if one word changes, **guess** which tokens'
-# states change with it.
+# CLIP is two networks, called towers: one for texts, one for pictures.
+#
+# The **text tower** is lesson 09's transformer, with learned positions in place of sines. Each
+# piece of text is now called a **token**; the vector that comes out for it is its **state**. A
+# causal mask lets each token see only itself and those before it. So if one word changes, **guess**
+# which tokens' states change with it.
 
 # %%
 ids = tokenizer(["man pilot: dark skin tone, noto style", "man pilot: light skin tone, noto style"])
@@ -109,8 +115,8 @@ show_heatmap(
 )
 
 # %% [markdown]
-# Only the **end token** has seen the whole text. Its state stands for the text. But the end fills
-# the row as padding, too; take the first.
+# Only the **end token** has seen the whole text, so its state stands for the text. But the end
+# token also fills the rest of the row (this is called padding). Take the first one.
 
 
 # %%
@@ -130,8 +136,8 @@ print("two texts, two vectors:", tuple(vectors.shape))
 print("the tower's own choice:", torch.equal(vectors, clip.text.at_end(states, ids)))
 
 # %% [markdown]
-# The **image tower** is the same transformer without the mask. Its words are square patches, and
-# one extra token collects what it sees.
+# The **image tower** is the same transformer without the mask. Its words are square patches of the
+# picture. One extra token looks at all the patches, and its state stands for the whole picture.
 
 # %%
 picture = pairs.pictures[rows[:1]]  # (1, 3, 64, 64)
@@ -146,8 +152,9 @@ show_pictures(
 # %% [markdown]
 # ### Is it really CLIP?
 #
-# The class `CLIPModel` of the library transformers holds OpenAI's models. A small one with random
-# weights, copied over, must give the same numbers as ours.
+# The library transformers has OpenAI's models in its class `CLIPModel`. Below we make a small CLIP
+# of our own with random weights, and copy the weights into a small `CLIPModel`. Both must give the
+# same numbers.
 
 # %%
 small = CLIP(
@@ -234,9 +241,10 @@ show_heatmap(
 # ## 5  The loss
 #
 # Each row is a question: *which of these captions belongs to this picture?* Each column asks the
-# other way round. The right answers lie on the diagonal. So the loss is what classifiers use,
-# cross-entropy, twice. Nobody had to say what the classes are: the other pairs of the batch are
-# the wrong answers.
+# other way round. The right answers lie on the diagonal. A softmax turns each row into **beliefs**
+# that add up to 1, and the loss is the one that classifiers use: **cross-entropy**, minus the
+# logarithm of the belief in the right answer. It is used twice, for rows and for columns. Nobody
+# had to name classes: the other pairs of the batch are the wrong answers.
 
 
 # %%
@@ -263,8 +271,9 @@ print("certain and right:  ", f"{contrastive_loss(100 * torch.eye(6)):.3f}")
 # with $s_{ij} = \cos(\text{picture}_i, \text{text}_j)\,/\,\text{temperature}$.
 # {end}
 #
-# In which direction does it push? The gradient of a cross-entropy is *what was believed minus what
-# is right*. **Work it out** for the whole table: by rows, and by symmetry for the columns.
+# In which direction does the loss push the numbers of the table? The gradient of a cross-entropy is
+# *what was believed minus what is right*. **Work it out** for the whole table: by rows, and by
+# symmetry for the columns.
 
 
 # %%
@@ -310,7 +319,8 @@ show_curves(
 # %% [markdown]
 # ## 6  Training
 #
-# Batches of 128 pairs, 120 steps. `matching_loss` is your loss on the scaled table.
+# We train for 120 steps, with 128 pairs in each batch. `matching_loss` is your loss, on the table
+# of cosines divided by the temperature.
 
 # %%
 g = torch.Generator().manual_seed(0)
@@ -379,14 +389,16 @@ show_heatmap(
 )
 
 # %% [markdown]
-# What keeps the space open is the wrong pairs, and the harder they are, the more is learned. Half
-# of each batch of the course's own CLIP are families: *woman* and *man* pilot, *dark* and *light*
-# skin tone, one emoji in several styles.
-#
+# The wrong pairs are what keeps the vectors apart. Those that are almost right are **hard**, and
+# they teach most: to tell *woman pilot* from *man pilot*, that one word must count. So half of each
+# batch of the course's own CLIP is made of families: pilots of both genders, skin tones of one
+# person, one emoji in several styles.
+
+# %% [markdown]
 # ## 7  A search engine
 #
-# From here on with the bundled CLIP: all styles, trained for longer. It searches pictures that it
-# has **never seen**.
+# From here on we use the course's own CLIP, which comes with it: trained for longer, on all styles.
+# It searches pictures that it has **never seen**.
 
 # %%
 test = emoji.load(split="test")
@@ -436,8 +448,10 @@ show_pictures(
 # %% [markdown]
 # ## 8  Zero-shot: a classifier nobody trained
 #
-# To ask *which style is this?* no style classifier is needed, only captions to compare with. A
-# class may have several, whose mean is steadier than one: its direction stands for the class.
+# To ask *which style is this?* we need no style classifier, only captions to compare with. This is
+# called **zero-shot**: no example of the task was shown. A class may have several captions. The
+# mean of their vectors depends less on the chance of one caption, and its direction stands for the
+# class.
 
 
 # %%
@@ -474,8 +488,8 @@ show_heatmap(
 # %% [markdown]
 # ## 9  What does it confuse?
 #
-# The same unseen people, asked for their skin tone and for their gender, each by captions that
-# differ in that word alone.
+# Now only the unseen people. We ask for their skin tone and for their gender, each time with
+# captions that differ in that word alone.
 
 # %%
 TONES = ["light", "medium-light", "medium", "medium-dark", "dark"]
@@ -521,14 +535,15 @@ show_heatmap(
 )
 
 # %% [markdown]
-# It finds what it was made to compare. It cannot count, read, or tell left from right: no pair of
-# captions ever asked for that. And what its captions leave out or presume about people, it leaves
-# out and presumes as well.
-#
+# CLIP learns what it needs to tell its captions apart, and nothing makes it learn more. What no
+# caption mentions, such as how many petals a flower has, it may overlook. And what its captions
+# leave out or presume about people, it leaves out and presumes as well.
+
+# %% [markdown]
 # ## 10  A look inside
 #
-# Which captions lie close together? **Guess:** is *red heart* nearer to *blue heart*, the same thing,
-# or to *red square*, the same colour?
+# Which captions lie close together? **Guess:** is *red heart* nearer to *blue heart*, the same
+# thing, or to *red square*, the same colour?
 
 # %%
 words = ["red heart", "blue heart", "red square", "blue square", "woman pilot", "man pilot"]
@@ -547,8 +562,8 @@ show_heatmap(
 # %% [markdown]
 # ### OpenAI's CLIP, if you ask for it
 #
-# 605 MB, fetched by transformers. Set `ASKED = True` and run the cell: the towers are the same
-# class, the search above the same code.
+# It is a download of 605 MB, by way of the library transformers. Set `ASKED = True` and run the
+# cell. Its towers are of the same class as ours, and the search above needs no change.
 
 # %%
 ASKED = False
@@ -571,19 +586,21 @@ else:
 # ## Check yourself
 #
 # {fold 1. Why byte pairs, and not words?}
-# Any text can be written in bytes, so nothing is unknown; common words still are one piece.
+# Any text can be written in bytes, so nothing is unknown. Common words still are one piece.
 # {end}
 # {fold 2. Why is a text's vector taken at the end token?}
-# The mask lets each token see only those before it; only the end has seen them all.
+# The mask lets each token see only itself and those before it. Only the end has seen them all.
 # {end}
 # {fold 3. In a batch of 128 pairs, how many wrong answers has each question?}
 # 127, and there are 256 questions: 128 rows and 128 columns.
 # {end}
+
+# %% [markdown]
 # {fold 4. What does a lower temperature do to the beliefs?}
 # It makes them surer: the same cosines become more different.
 # {end}
 # {fold 5. Why are captions that differ in one word worth more in a batch?}
-# To tell them apart the towers must keep that word; random pairs are told apart by any word.
+# To tell them apart the towers must keep that word. Random pairs can be told apart by any word.
 # {end}
 
 # %%
@@ -597,14 +614,17 @@ print("question 3:", 128 - 1, "and", 2 * 128)
 # 3. The contrastive loss asks each picture for its caption among the batch's, and each caption for
 #    its picture; the right pairs are pulled together, the wrong ones pushed apart.
 # 4. Without wrong pairs everything collapses to one direction.
-# 5. Once trained, comparing is enough: search both ways, and classifiers without training.
+# 5. Once the towers are trained, comparing vectors is enough to search in both directions and to
+#    classify, with no more training.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# Only the text tower stays, frozen. Not its one vector but **all its states**, one a token, become
-# the context that the UNet reads by cross-attention: [lesson 11](11_cross_attention.ipynb).
-#
+# Stable Diffusion keeps only the text tower, **frozen**: its weights are not trained any more. It
+# uses not the one vector but **all the states**, one for each token. They are the context that the
+# UNet reads by cross-attention: [lesson 11](11_cross_attention.ipynb).
+
+# %% [markdown]
 # ## Further reading
 #
 # - Radford et al. 2021, *Learning Transferable Visual Models From Natural Language Supervision*
