@@ -9,8 +9,8 @@
 # %% [markdown]
 # ## 1. Why not just say "10"?
 #
-# The denoiser of lesson 03 did harm at faint noise and was lost at strong noise. It would help to *tell* it the level.
-# A picture of 64x64 is 12,288 numbers; why not append one more, the level?
+# The denoiser of lesson 03 did harm at faint noise: nobody had told it how little there was. So let us *tell* it the
+# level. A colour picture of 64x64 is 12,288 numbers; why not append one more, the level?
 #
 # **Guess:** suppose a network adds up all its inputs, each with a random weight. How much of the sum is due to the one
 # appended number?
@@ -41,9 +41,10 @@ for number in (0.1, 1.0, 10.0, 999.0):
 
 # %% [markdown]
 # A small number is not heard among 12,288, and a large one drowns the picture. Does it matter? A network *learns* its
-# weights, after all. Let us try: small fully connected denoisers on tiny scenes, of 16x16, each told in its own way.
+# weights, after all. We try four small fully connected denoisers on tiny scenes of 16x16. One is told nothing. The
+# others are told the level as a number from 0 to 0.1, from 0 to 10, or from 0 to 999.
 #
-# **Guess** their order, from worst to best: told nothing, told 0 to 0.1, 0 to 10, or 0 to 999.
+# **Guess** their order, from worst to best.
 
 # %%
 from course_lib.denoising import small_scenes
@@ -107,15 +108,18 @@ bars(
 )
 
 # %% [markdown]
-# So one appended number *can* work, if it happens to have the right size. But times run from 0 to 999, places in a
-# sentence from 0 to 76, and nobody wants to tune a size for each. And a convolution has no place to append a number to.
+# So one appended number *can* work, if it happens to have the right size. (Each was tried once, so small differences
+# prove nothing.) But times run from 0 to 999, places in a sentence from 0 to 76, and nobody wants to tune a size for
+# each. And to a convolution one would have to append a whole channel, the same number at every pixel.
+#
 # We want a code that is always of the same size, and different for every number.
 
 # %% [markdown]
 # ## 2. A number as the hands of many clocks
 #
-# A clock shows a time of day with hands. One hand alone cannot: the second hand stands at 12 once a minute. Together,
-# fast and slow hands tell all moments apart, and each is only a direction: never large, never lost.
+# A clock shows the time of day with hands. One hand alone could not do it: the second hand points at 12 once a minute.
+# Together, fast and slow hands tell all moments apart. And each hand is only a direction: it never becomes too large or
+# too small.
 #
 # Each clock gives two numbers, where its hand points: a cosine and a sine.
 
@@ -141,8 +145,9 @@ show_figure(
 )
 
 # %% [markdown]
-# Stable Diffusion uses `width / 2` clocks. Clock number $i$ moves on by $10000^{-i / (\text{width}/2)}$ radians at each
-# step: the first by 1, the last by little more than 1/10000.
+# Stable Diffusion writes a code of `width` numbers with `width / 2` clocks. Clock number $i$ moves on by
+# $10000^{-i / (\text{width}/2)}$ radians at each step (a full turn is $2\pi$, about 6.28). The first clock, $i = 0$, moves
+# by 1, the last by little more than 1/10000.
 
 
 # %%
@@ -173,8 +178,8 @@ show_heatmap(
 # {fold In symbols}
 # With $\omega_i = 10000^{-i/h}$ and $h = \text{width}/2$ the code of $p$ is
 # $(\cos \omega_0 p, \dots, \cos \omega_{h-1} p,\ \sin \omega_0 p, \dots, \sin \omega_{h-1} p)$. Vaswani et al. (2017) take sine
-# and cosine by turns and divide a little differently; which column is which does not matter to what is learned, but it
-# does if you want to load somebody's weights: the order here is Stable Diffusion's.
+# and cosine by turns. Which column is which does not matter to what is learned, but it does if you want to load
+# somebody's weights: the order here is Stable Diffusion's.
 # {end}
 
 # %% [markdown]
@@ -218,13 +223,13 @@ print(
 )
 
 # %% [markdown]
-# The last line is the beautiful part. How alike two codes are depends only on *how far apart* they are, not on where:
-# $\cos a \cos b + \sin a \sin b = \cos(a - b)$, clock by clock.
+# The last line is the beautiful part. How alike two codes are depends only on *how far apart* their positions are, not on
+# where they are: $\cos a \cos b + \sin a \sin b = \cos(a - b)$, clock by clock.
 #
 # ## 4. A shift is a turn
 #
-# Give me the code of a position, and do not tell me the position. Can I make the code of the position seven further on?
-# Each clock simply turns on by seven of its steps.
+# Somebody gives you the code of a position, but not the position. Can you make the code of the position seven further on?
+# Yes: each clock turns on by seven of its steps.
 
 
 # %%
@@ -249,7 +254,7 @@ print(f"from 20 by {list(shifts)}: {found}")
 
 # %% [markdown]
 # A turn is a multiplication by a fixed matrix, the same for all positions, and multiplying by matrices is what networks
-# do. So "three words earlier" is easy to learn, wherever it is. That pays off in lesson 09.
+# do. So "three words earlier" should be easy to learn, wherever the word stands. Lesson 09 gives positions to words.
 #
 # ## 5. Into the UNet
 #
@@ -283,8 +288,8 @@ print(
 )
 
 # %% [markdown]
-# Before it reaches the blocks, the code goes through two linear layers of its own (`time_embedding`), once for the whole
-# network, so that all blocks share what there is to know about times.
+# Before it reaches the blocks, the code goes through two linear layers of its own (`time_embedding`). They are there once
+# for the whole network: what they learn about times, all blocks share.
 
 # %%
 from course_lib.unet import tiny
@@ -367,10 +372,13 @@ show_figure(
 )
 
 # %% [markdown]
-# The dots are what we measured, the bars how much three seeds differ. Where a bar crosses zero, nothing is proved.
-# At strong noise a network can *see* the level, as the noise meter of lesson 03 showed; at faint noise it cannot, and
-# there the message is worth most. In lesson 05 the level goes all the way from nothing to everything, so we will tell.
+# The dots are means of three seeds, the bars their spread (one standard deviation up and down). Telling helps most at
+# faint noise. A likely reason: strong noise a network can *see*, as the noise meter of lesson 03 showed.
 #
+# Telling does not mend everything. At the two faintest levels even the told network leaves more error than there was:
+# the loss still hardly looks there. In lesson 05 the level goes all the way from nothing to everything, so we will tell.
+
+# %% [markdown]
 # ## 7. Play
 #
 # Choose a position: its code, and how alike the codes around it are.
@@ -420,8 +428,8 @@ show_pictures(
 )
 
 # %% [markdown]
-# And with a single fast clock in place of many? Then times that lie a full turn apart have the same code, and nothing
-# that comes after can tell them apart.
+# And with a single fast clock in place of many? Then times that lie almost exactly some full turns apart have almost the
+# same code, and nothing that comes after can tell them apart.
 
 # %%
 for clocks in (1, 2, 4, 16):
@@ -432,8 +440,9 @@ for clocks in (1, 2, 4, 16):
 # %% [markdown]
 # ## 9. A look inside
 #
-# What did the trained network make of the time? In each block one number for each channel is added. Here are four
-# channels of the first block, as the level goes from 0 to 1. **Guess:** will they wiggle like the clocks?
+# What did the trained network make of the time? In each block one number for each channel is added. We draw it for the
+# four channels of the first block where it changes most, as the level goes from 0 to 1. **Guess:** will the curves wiggle
+# like the clocks?
 
 # %%
 unet = trained("told", seed=0)
@@ -473,8 +482,8 @@ show_figure(
 #
 # **1.** Why not append the level as one more number?
 # {fold Answer}
-# It works only if its size happens to fit: too small is not heard, too large drowns the rest. And a convolution has no
-# place for it.
+# It works only if its size happens to fit: too small is not heard, too large drowns the rest. And to a convolution it
+# would have to be appended as a whole channel.
 # {end}
 # **2.** Why does each clock need a cosine *and* a sine?
 # {fold Answer}
@@ -482,7 +491,7 @@ show_figure(
 # {end}
 # **3.** What would go wrong with fast clocks only?
 # {fold Answer}
-# They come round again: far-apart times would have nearly the same code.
+# They come round again: some times that lie far apart would have nearly the same code.
 # {end}
 
 # %% [markdown]
@@ -492,8 +501,8 @@ show_figure(
 # {end}
 # **5.** Is it certain that telling helps at every level?
 # {fold Answer}
-# No. The table above says at which levels it did in all three seeds; where noise is strong the network sees the level for
-# itself.
+# No. The table above says at which levels it did in all three seeds, but three seeds are few, and where noise is strong
+# the gain is small.
 # {end}
 
 # %% [markdown]
@@ -501,15 +510,14 @@ show_figure(
 #
 # A number is told to a network as the hands of many clocks, from fast to slow. All codes have the same size, no two are
 # equal, near numbers have similar codes, and a shift is a turn. Two layers make an embedding of the code, and every block
-# adds it to its channels. Told the noise level, the denoiser does better where the level cannot be seen. A wrong level does
-# harm.
+# adds it to its channels. Told the noise level, the denoiser does better, above all at faint noise. A wrong level does harm.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# This is the small arrow into the UNet that says at which of the 1,000 noise levels we are: 160 clocks, 320 numbers, two
-# layers to 1,280, and from there into each of its 22 ResBlocks. The text tower has positions too, one for each word; there they are
-# *learned*, a list of 77 vectors. Lesson 09 shows why words need them.
+# This is the lit box in the UNet. It says at which of the 1,000 noise levels we are: 160 clocks, 320 numbers, two layers to
+# 1,280, and from there into each of the 22 ResBlocks. The text tower has positions too, one for each place in the prompt.
+# There they are *learned*, a list of 77 vectors. Lesson 09 shows why words need them.
 
 # %% [markdown]
 # **Further reading.** Vaswani et al., *Attention is all you need* (2017), section 3.5. Ho et al., *Denoising diffusion
