@@ -36,7 +36,7 @@ from course_lib.widgets import drag_pad, explore
 #
 # You send coded pictures every day. JPEG is an **encoder** (picture to few bytes) and a
 # **decoder** (bytes to a picture that looks the same). Nobody trained it: people chose what the
-# eye will not miss. **Guess:** how many times smaller does a photograph get before you see it?
+# eye will not miss. **Guess:** how many times smaller can the file get before you see a difference?
 
 # %%
 china = photographs.load("china")[:, :192, :192]  # (3, 192, 192), in [-1, 1]
@@ -66,8 +66,9 @@ show_pictures(
 
 # %% [markdown]
 # "Looks the same" needs a number. The usual one is the **peak signal-to-noise ratio**, PSNR:
-# compare the error with the largest possible value, and count in decibels. 40 dB is hardly seen,
-# 20 dB plainly is. Pictures here go from -1 to 1, so the peak is 2, and its square 4.
+# compare the error with the largest possible one, and count in decibels. As a rule of thumb, the
+# error is hardly seen at 40 dB and plainly at 20 dB. Pictures here go from -1 to 1, so the largest
+# error is 2, and its square 4.
 #
 # {fold In symbols}
 # $$\text{PSNR} = 10 \log_{10} \frac{2^2}{\frac1n \sum_i (\hat x_i - x_i)^2}$$
@@ -100,9 +101,10 @@ show_curves(
 # %% [markdown]
 # ## 2  Can a network invent its own code?
 #
-# Make it: an encoder that ends in only **two numbers**, a decoder that starts from them, and one
-# wish, that the picture comes back. It never hears what the numbers should mean. This is an
-# **autoencoder** (Hinton and Salakhutdinov 2006). Our pictures: MNIST's digits, 784 pixels each.
+# We make an encoder that ends in only **two numbers**, and a decoder that starts from them. They
+# are trained with one wish: the picture should come back. Nobody says what the numbers should
+# mean. This is an **autoencoder** (Hinton and Salakhutdinov 2006). Our pictures are the digits of
+# MNIST, 784 pixels each.
 
 # %%
 train_x, train_y = digits.load("train")
@@ -115,8 +117,8 @@ show_pictures(
 )
 
 # %% [markdown]
-# The encoder, made as small as possible: lay the picture out as one row of pixels, then two
-# layers, without biases, with `F.silu` between them.
+# Now you: the encoder, made as small as possible. Lay the picture out as one row of pixels. Two
+# layers without biases follow, with `F.silu` between them.
 
 
 # %%
@@ -253,20 +255,22 @@ show_pictures(
 )
 
 # %% [markdown]
-# The plain autoencoder never had to care about points between its codes: there are **holes**. A
+# The plain autoencoder never had to care about points where no code lies: there are **holes**. A
 # machine that should draw *new* pictures cannot pick its codes from such a plane.
 #
 # ## 5  How do we close the holes?
 #
-# Two ideas, together the **variational autoencoder** (Kingma and Welling 2014). First: the encoder
-# answers not with a point but with a small **cloud**, a mean and a spread for each number, and the
-# decoder must cope with any point of it.
-#
+# Two ideas together make the **variational autoencoder** (Kingma and Welling 2014). The first: the
+# encoder answers not with a point but with a small **cloud**, a mean and a spread (standard
+# deviation) for each number. The decoder gets a random point of the cloud and must cope with it.
+
+# %% [markdown]
 # {fold In symbols}
 # $$z = \mu + e^{\frac12 \log \sigma^2} \cdot \varepsilon, \qquad \varepsilon \sim N(0, 1)$$
 #
-# The network gives $\log\sigma^2$ (`log_var`), which may be any number, so that the spread never
-# gets negative. Written like this, gradients pass through to both: the *reparameterisation trick*.
+# The network gives $\log\sigma^2$ (`log_var`), which may be any number, so that the spread $\sigma$
+# never gets negative. Written like this, gradients reach both the mean and the spread: the
+# *reparameterisation trick*.
 # {end}
 
 
@@ -299,9 +303,10 @@ show_figure(
 )
 
 # %% [markdown]
-# Second: left alone, the network would make all clouds tiny points again. So a **pull** is added to
-# the loss: each cloud should look like the plain cloud around 0, N(0, 1). How far it is from that
-# is the Kullback-Leibler divergence.
+# The second idea: left alone, the network would shrink all clouds to points again. So a **pull** is
+# added to the loss: each cloud should look like the plain cloud with mean 0 and spread 1, called
+# N(0, 1). How far a cloud is from that is measured by the **Kullback-Leibler divergence** (KL). Its
+# unit is the nat.
 #
 # {fold In symbols}
 # $$\text{KL} = \tfrac12 \sum_i \left(\mu_i^2 + \sigma_i^2 - 1 - \log \sigma_i^2\right)$$
@@ -396,8 +401,8 @@ explore(
 # %% [markdown]
 # ## 6  Half-way between two digits
 #
-# Between two *pictures* lies a double exposure. Between two *codes* lies, if there are no holes, a
-# row of digits.
+# Half-way between two *pictures* lies a double exposure. Half-way between two *codes* lies, if there
+# are no holes, another digit.
 
 # %%
 first, last = test_x[test_y == 3][0], test_x[test_y == 8][0]
@@ -418,7 +423,7 @@ show_pictures(
 #
 # Stable Diffusion's autoencoder is this idea with convolutions, attention, and a code that keeps
 # its place: 512 x 512 x 3 become 64 x 64 x 4. Ours is the same class with narrow layers. **Guess:**
-# by what factor does the code get smaller?
+# how many times fewer numbers has the code?
 
 # %%
 coder = weights.load_into(autoencoder.emoji(), "emoji_vae")
@@ -489,8 +494,8 @@ show_pictures(
 # %% [markdown]
 # ## 8  A look inside: where does a number live?
 #
-# The code is a small picture of its own, 8 x 8 with four channels. Change one place of it a little.
-# **Guess:** does the whole picture change?
+# The code is a small picture of its own, 8 x 8 with four channels. We change one place of it.
+# **Guess:** does the whole decoded picture change?
 
 # %%
 with torch.no_grad():
@@ -511,13 +516,15 @@ show_pictures(
 )
 
 # %% [markdown]
-# So a latent keeps its place, like a pixel, and a UNet can work on it as on a picture.
+# Such a code is called a **latent**. Each of its numbers keeps its place, like a pixel, and a UNet
+# can work on it as on a picture.
 #
 # ## 9  Why are latents scaled?
 #
 # Diffusion mixes picture and noise by fixed shares, and its noise has spread 1. If codes had
-# spread 5, "half noise" would hardly hide them. So the codes of the training pictures are divided
-# by their spread: **one number**, in Stable Diffusion 0.18215.
+# spread 5, "half noise" would hardly hide them. So one measures the spread of the codes of the
+# training pictures, and divides all codes by it. Stable Diffusion multiplies by **one number**,
+# 0.18215, which is the same: 1 divided by a spread of about 5.5.
 
 # %%
 schedule, g = scaled_linear(), torch.Generator().manual_seed(0)
@@ -555,12 +562,15 @@ show_heatmap(
 # To give its input back through a narrow middle. It is never told what the code should mean.
 # {end}
 # {fold 2. Why can one not draw new digits with the plain one?}
-# Its plane has holes: points that no training digit was ever coded to, which decode to smears.
+# Its plane has holes: points that no training digit was ever coded to. Many of them decode to
+# smears.
 # {end}
 # {fold 3. What would happen to the clouds without the KL pull?}
 # They would shrink to points: noise only hurts the picture that comes back.
 # {end}
-# {fold 4. A picture of 64 x 64 x 3 as 8 x 8 x 4: what is the ratio?}
+
+# %% [markdown]
+# {fold 4. A picture of 64 x 64 x 3 becomes a code of 8 x 8 x 4. What is the ratio?}
 # 12,288 to 256, 48 to 1.
 # {end}
 # {fold 5. Why is the code divided by its spread before diffusion?}
@@ -570,9 +580,10 @@ show_heatmap(
 # %% [markdown]
 # ## Recap
 #
-# 1. An encoder makes a picture small, a decoder makes it large again, and the error between is all
-#    the teaching they need.
-# 2. Two numbers are enough to sort digits, ten to draw this very one.
+# 1. An encoder makes a picture small, a decoder makes it large again, and the difference between
+#    the two pictures is all the teaching they need.
+# 2. With two numbers equal digits already lie near each other; with ten the error is less than half
+#    as large.
 # 3. A variational autoencoder codes clouds, pulled towards N(0, 1), and so leaves no holes.
 # 4. Ours turns 12,288 numbers into 256 and loses edges and small marks.
 # 5. One scale brings the codes to spread 1, which is what diffusion expects.
@@ -584,9 +595,11 @@ show_heatmap(
 # the picture you see. In between, everything happens on 1 / 48 of the numbers:
 # [lesson 07](07_latent_diffusion.ipynb).
 #
-# Ours is trained on the mean square and absolute error with a faint pull. Stable Diffusion's also
-# has a perceptual loss and a critic, a small GAN, which is why its edges are crisper.
-#
+# Ours is trained on the squared and the absolute error of the pixels, with a faint pull. Stable
+# Diffusion's was also trained on a perceptual loss (compare what a trained network sees in both
+# pictures) and against a critic, as in a GAN. Both make edges crisper.
+
+# %% [markdown]
 # ## Further reading
 #
 # - G. Hinton, R. Salakhutdinov: Reducing the Dimensionality of Data with Neural Networks (2006).
