@@ -35,8 +35,8 @@ from course_lib.widgets import choice, explore
 # ## 1  Which pixels look at which?
 #
 # Lesson 09's attention worked on words. Pixels can do it too: a picture of 16 x 16 is a sentence of
-# 256 tokens. Take each pixel's colour as its query, key and value. **Guess:** where does a pixel of
-# the left shape look?
+# 256 tokens. Take each pixel's colour as its query, key and value (three times the colour, so that
+# the softmax makes a clear choice). **Guess:** where does a pixel of one of the two shapes look?
 
 # %%
 world = draw(2000, seed=0)
@@ -67,8 +67,8 @@ show_heatmap(
 )
 
 # %% [markdown]
-# That is **self-attention**: a convolution would have seen three pixels to each side. The price:
-# every pixel with every pixel.
+# That is **self-attention**. A 3 x 3 convolution sees one pixel to each side; here each pixel sees
+# all of them. The price: every pixel is compared with every pixel.
 
 # %%
 for side in (8, 16, 32, 64):
@@ -100,7 +100,7 @@ same = torch.allclose(layer.to_out(mine), layer(x, words), atol=1e-5)
 print("the same as the course's CrossAttention with one head:", same)
 
 # %% [markdown]
-# Let a word's vector be the colour it names, so that we know what should come out. **Guess** the
+# To know what should come out, let the vector of a word be the colour that it names. **Guess** the
 # map of *blue*: how much each pixel listens to that word.
 
 
@@ -135,8 +135,9 @@ show_pictures(
 #
 # ## 3  The block inside the UNet
 #
-# A UNet works on (b, c, h, w), attention on (b, tokens, features). So: flatten, look, fold back, and
-# **add**. `mix` is whatever the tokens do among themselves.
+# A UNet works on pictures (b, c, h, w), attention on tokens (b, n, d). So the picture is flattened
+# to tokens, the tokens exchange what they know, and the result is folded back to a picture and
+# **added** to the one before. `mix` is whatever the tokens do among themselves.
 
 
 # %%
@@ -160,8 +161,9 @@ show_pictures(
 )
 
 # %% [markdown]
-# The course's `SpatialTransformer` puts three parts in place of `mix`: self-attention, cross-attention,
-# and a small network at each token. Its last layer starts at zero. **Guess** what a new one does.
+# The course's `SpatialTransformer` puts three parts in place of `mix`: self-attention,
+# cross-attention, and a small network at each token. The last layer of the block starts at zero.
+# **Guess** what a new block does.
 
 # %%
 block = SpatialTransformer(16, d_context=6, heads=2)
@@ -175,8 +177,9 @@ print("Stable Diffusion's UNet has", len(blocks), "of them, each told the captio
 # %% [markdown]
 # ## 4  A denoiser that is told the words
 #
-# Each word of the small world gets a vector, learned along. Each place of the caption gets one, too.
-# **Think:** what would be lost without the places? (*a red disc and a blue square*)
+# Each word of the small world gets a vector, and each place in the caption gets one, too. They are
+# learned together with the UNet. **Think** of *a red disc and a blue square*: what would be lost
+# without the places?
 
 
 # %%
@@ -193,8 +196,8 @@ class Reader(nn.Module):
 
 
 # %% [markdown]
-# Later we shall want the same network *without* a caption, for guidance. So in training one caption
-# in ten is replaced by the empty one. `coins` are random numbers from 0 to 1, one an example.
+# Later we shall ask the same network *without* a caption, too. So in training about one caption in
+# ten is replaced by the empty one. `coins` are random numbers from 0 to 1, one for each example.
 
 
 # %%
@@ -206,6 +209,11 @@ def drop_captions(context, empty, coins, chance):
 
 
 drop_captions = check("11.drop_captions", drop_captions)
+
+# %% [markdown]
+# Now the network: a small UNet, with the block where its pictures are smallest, and a `Reader` for
+# the captions. `told` gives the loss of lesson 05 for the pictures in the rows `i`, with some of
+# their captions dropped.
 
 # %%
 torch.manual_seed(0)
@@ -247,6 +255,11 @@ show_curves(
     caption="most of the noise is found within the first steps; what the words tell is in the last, slow part.",
 )
 
+# %% [markdown]
+# **Guidance** helps a network that listens too little. It takes two predictions, one with the
+# caption and one with the empty caption, and goes from the second to the first and further: scale
+# 1 stops at the first, scale 3 goes three times as far. Lesson 12 builds it.
+
 
 # %%
 def paint(captions, scale=3.0, seed=0, steps=20, model=unet, reader=reader):
@@ -277,8 +290,8 @@ show_pictures(
 # %% [markdown]
 # ### Play: your own caption
 #
-# Where this notebook is live, choose the words below the figure. The seed stays: **watch** what
-# stays the same.
+# Where this notebook is live, choose the words below the figure. The four seeds stay: **watch**
+# what stays the same with them.
 
 
 # %%
@@ -302,9 +315,9 @@ explore(
 # %% [markdown]
 # ## 5  A look inside: who listened to which word?
 #
-# The weights of every cross-attention are there to be looked at while the network works. Each map
-# below is the mean over its heads and layers, on a picture that is half noise. **Guess:** what do
-# pixels that are white listen to?
+# The attention weights of every cross-attention can be looked at while the network works. Each map
+# below belongs to one word. It is the mean over all heads and all cross-attentions, on a noisy
+# picture. **Guess:** which words' maps are brightest inside the two shapes?
 
 # %%
 t = torch.tensor([400])
@@ -357,8 +370,8 @@ show_heatmap(
 # %% [markdown]
 # ## 6  Other words half-way
 #
-# The caption is asked anew at every step. So nothing forbids changing it: the first half of the
-# steps hears one caption, the second half another. **Guess** what each of them decides.
+# The caption is asked anew at every step, so we may change it on the way: the first steps hear one
+# caption, the other steps a second one. **Guess** what each of the two decides.
 
 
 # %%
@@ -390,9 +403,11 @@ show_pictures(
 # %% [markdown]
 # ## 7  Break it on purpose: shuffled captions
 #
-# The same pictures, the same network, but every picture gets another one's caption. The words are
-# still there; they only mean nothing. **Guess** what such a network learns to do with them. (It gets
-# 25 steps instead of 200; more would not help, as there is nothing in the words to be found.)
+# The same pictures, the same network, but every picture gets another picture's caption. The words
+# are still there, but they say nothing about the picture. **Guess** what such a network learns to
+# do with them.
+#
+# To save time it gets 25 steps instead of 200. Put in 200: does it begin to listen?
 
 # %%
 torch.manual_seed(0)
@@ -444,17 +459,19 @@ show_figure(
 # {fold 1. What is different between self- and cross-attention?}
 # Only where keys and values come from: the tokens themselves, or the words.
 # {end}
-# {fold 2. A picture of 16 x 16 and a caption of 7 words: how many weights has one head?}
+# {fold 2. A picture of 16 x 16 and a caption of 7 words: how many attention weights has one head?}
 # 256 x 7 = 1,792, and each of the 256 rows adds up to 1.
 # {end}
 # {fold 3. Why does the spatial transformer add its answer instead of replacing the picture?}
-# So that a new one, whose last layer is zero, changes nothing, and training can begin from there.
+# A new one, whose last layer is zero, then changes nothing, and training can begin from there.
 # {end}
+
+# %% [markdown]
 # {fold 4. Why drop a caption now and then?}
-# To have the answer without words as well: guidance needs both.
+# So that the network can also answer without words: guidance needs both answers.
 # {end}
 # {fold 5. Why does a network with shuffled captions stop listening?}
-# In its training no word ever said anything about its picture; listening could only mislead it.
+# In its training no word ever said anything about its picture. Listening could only mislead it.
 # {end}
 
 # %%
@@ -465,17 +482,19 @@ print("question 2:", 16 * 16 * 7)
 #
 # 1. In self-attention each pixel looks at all pixels, at a price that grows with the fourth power
 #    of the side.
-# 2. In cross-attention the pixel has the question, and the words have keys and values.
-# 3. Inside the UNet pixels become tokens, gather, are folded back, and are added to the picture.
-# 4. The weights can be looked at: a map for each word.
+# 2. In cross-attention the queries come from the pixels, the keys and values from the words.
+# 3. Inside the UNet pixels become tokens and gather from the words. The result is folded back and
+#    added to the picture.
+# 4. The attention weights can be looked at: a map for each word.
 # 5. The words are asked at every step, so they can be changed on the way, or left out for guidance.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# Its UNet has sixteen of these blocks, and the words come from CLIP's frozen text tower instead of a
-# small table. All parts are there now: [lesson 12](12_stable_diffusion.ipynb) wires them up.
-#
+# Its UNet has sixteen of these blocks, and the words come from CLIP's frozen text tower instead of
+# a small table. All parts are there now: [lesson 12](12_stable_diffusion.ipynb) wires them up.
+
+# %% [markdown]
 # ## Further reading
 #
 # - Rombach et al. 2022, *High-Resolution Image Synthesis with Latent Diffusion Models*
