@@ -27,6 +27,7 @@ from typing import Any
 import nbformat
 from lesson_source import ROOT, repository
 from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -176,6 +177,8 @@ def run(python: Path, notebook: Path) -> list[str]:
             allow_errors=True,
             resources={"metadata": {"path": str(empty)}},
         ).execute(env=inner)
+    except CellTimeoutError as error:
+        return [str(error)]
     finally:
         for name, value in outer.items():
             if value is None:
