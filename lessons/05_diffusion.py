@@ -9,11 +9,12 @@
 # %% [markdown]
 # ## 1. A drop of dye
 #
-# A drop of ink falls into a glass of water. It spreads until the water is evenly grey. Every small step of this is easy
-# to describe: each bit of ink jostles about at random. Now run the film backwards: out of grey water a drop forms.
+# A drop of dye falls into a glass of water. It spreads until the water has the same colour everywhere. Every small step
+# of this is easy to describe: each bit of dye moves about at random. Now run the film backwards: a drop forms out of the
+# coloured water.
 #
-# We do this with pictures. Forwards, a little noise at a time, until nothing is left. Backwards, with a network that
-# finds noise, until there is a picture that **nobody ever took**.
+# We do this with pictures. Forwards, we add a little noise at a time, until nothing of the picture is left. Backwards, a
+# network finds noise and we take it off, until there is a picture that **nobody ever took**.
 
 # %%
 from itertools import pairwise
@@ -33,16 +34,19 @@ show_pictures(
 # %% [markdown]
 # {fold And how is this different from a GAN?}
 # A generative adversarial network (Goodfellow et al. 2014) makes a picture in one go; a second network, the critic, learns to
-# tell real from made, and the two train against each other. That is fast, and it gave the first convincing faces. But the
-# contest is hard to keep in balance, and the painter may settle for the few pictures that please its critic. Diffusion
-# needs many steps, but its training is lesson 03's: one loss, no opponent, and every training picture counts. Neither
-# is simply "old": GANs are still used where one step has to do.
-# {end}
+# tell real from made, and the two train against each other. It makes a picture fast, and it gave the first convincing
+# faces. But the contest is hard to keep in balance, and the first network may learn to make only the few pictures that
+# please its critic.
 #
+# Diffusion needs many steps, but its training is lesson 03's: one loss, no opponent, and every training picture counts.
+# Neither is simply "old": GANs are still used where one step has to do.
+# {end}
+
+# %% [markdown]
 # ## 2. Forwards: the picture fades, the noise comes up
 #
 # Lesson 03 *added* noise. Do that for long and the numbers grow without end. So here the picture fades as the noise comes
-# up: a share $\bar\alpha$ ("alpha-bar") of the variance is picture, the rest is noise.
+# up. A share $\bar\alpha$ ("alpha-bar") of the variance (the mean square around the mean) is picture, the rest is noise.
 #
 # **Guess:** at a share of one half, by what number is each of the two multiplied?
 
@@ -59,8 +63,8 @@ def add_noise(x0, noise, t, alpha_bar):
 add_noise = check("05.add_noise", add_noise)
 
 # %% [markdown]
-# By the *root* of one half, 0.71: it is variances that add up, not sizes. How fast the picture fades is a choice, the
-# **schedule**: 1,000 numbers alpha-bar, from nearly 1 (t = 0) to nearly 0 (t = 999).
+# By the *root* of one half, 0.71: it is variances that add up, not sizes. How fast the picture fades is a choice, called
+# the **schedule**. It is a list of 1,000 numbers alpha-bar, from nearly 1 (t = 0) to nearly 0 (t = 999).
 
 # %%
 from course_lib import schedule
@@ -101,8 +105,8 @@ spread = [add_noise(x0, noise, torch.full((4000,), i), s.alpha_bar).var().item()
 print("the variance stays 1, all along:", all(abs(v - 1) < 0.02 for v in spread))
 
 # %% [markdown]
-# Note that we *jump* to time t; nobody walks through t noisings to get there. A thousand little noisings come to the same
-# mixture, because each multiplies the picture's share: alpha-bar is a product. That makes training cheap.
+# Note that we *jump* to time t and do not add noise t times to get there. Many little noisings come to the same mixture,
+# because each multiplies the picture's share: alpha-bar is a product. That makes training cheap. The next cell tries it.
 #
 # {fold In symbols}
 # One small step: $x_t = \sqrt{\alpha_t}\, x_{t-1} + \sqrt{1-\alpha_t}\, z_t$. All of them at once:
@@ -170,7 +174,7 @@ show_curves(
 )
 
 # %% [markdown]
-# Forty steps are a beginning. From here on we use the same network after a longer run, which comes with the course.
+# Forty steps are a beginning. From here on we use the same network after a longer run. It comes with the course.
 
 # %%
 from course_lib import weights
@@ -204,7 +208,7 @@ show_pictures(
 
 # %% [markdown]
 # Many boots could have drowned there. Below, 24 walks of many *small* steps begin at that one noisy picture (we build
-# such walks in a moment). Each ends at a boot; no two at the same. And their mean?
+# such walks in a moment). Each ends at a boot of its own. **Guess:** what does the mean of the 24 boots look like?
 
 # %%
 from course_lib.samplers import ddpm
@@ -230,8 +234,7 @@ show_pictures(
 # That is why one big step gives a blur: the guess with the smallest squared error is the **mean** of all that is still
 # possible. It is the right answer to the question, but not a picture.
 #
-# It is a *direction*, though. Go a little way towards it, look again, and there is more to go by. At the beginning, in
-# pure noise, everything is possible.
+# It is a *direction*, though. Go a little way towards it, and fewer boots are still possible; so the next guess is sharper.
 #
 # ## 5. In small steps
 #
@@ -254,7 +257,8 @@ print("in 5 visits: ", times(1000, 5))
 print("in 10 visits:", times(1000, 10))
 
 # %% [markdown]
-# One move of **DDIM**: guess the picture; then put the *same* noise back, but only as much as belongs to the next time.
+# One move of **DDIM** (denoising diffusion implicit model): guess the picture; then put the *same* noise back, but only as
+# much as belongs to the next time.
 
 
 # %%
@@ -290,8 +294,7 @@ show_pictures(
 )
 
 # %% [markdown]
-# **These boots do not exist.** Watch one of them come about: above, where the walk is; below, what the network believes at
-# that moment it will become. **Guess:** what is decided first, the sole or the laces?
+# **These boots do not exist.** Watch one of them come about. **Guess:** what is decided first, the outline or the laces?
 
 # %%
 moments = [0, 2, 5, 8, 11, 14, 17, 19]
@@ -323,9 +326,9 @@ same = all(torch.allclose(ddim_step(x, z, *p), euler(x, z, *p), atol=1e-4) for p
 print("your ddim_step is Euler's method:", same)
 
 # %% [markdown]
-# So everything known since Euler about following slopes helps here: **Heun** looks where the step would land and
-# takes the mean of both slopes; **DPM-Solver++** remembers its last guess. And **DDPM**, the first of all, does not follow a
-# slope: it guesses the picture, moves part of the way, and adds a little *fresh* noise.
+# So everything known since Euler about following slopes helps here. **Heun** looks where the step would land and
+# takes the mean of the slopes at both ends. **DPM-Solver++** also uses its last guess. And **DDPM**, the first of all, does
+# not follow a slope: it guesses the picture, moves part of the way, and adds a little *fresh* noise.
 
 
 # %%
@@ -366,7 +369,8 @@ print("the course's ddim and yours walk the same way:", agree)
 # %% [markdown]
 # Each of the four is a *generator*: `for step in ddim(...)` gives one move at a time. None of them knows what a UNet is.
 #
-# **Guess:** two seeds each, with 5, 10, 25 and 50 steps. Which sampler needs many, and which is content with few?
+# We try each from two seeds, with 5, 10, 25 and 50 steps. **Guess:** which sampler needs many steps, and for which are few
+# enough?
 
 # %%
 rows = []
@@ -383,7 +387,7 @@ show_pictures(
 )
 
 # %% [markdown]
-# Heun, the careful one, does worst? It walks along $\sigma$, so look at where its steps lie:
+# Heun, the careful one, does worst? It follows the slope along $\sigma$, so look at where its steps lie:
 
 # %%
 for visits in (10, 50):
@@ -391,17 +395,20 @@ for visits in (10, 50):
     print(f"{visits} visits: sigma goes " + ", ".join(f"{x:.1f}" for x in sigmas[:4]) + ", ... 0")
 
 # %% [markdown]
-# Its first step is a fall from 642 to almost nothing. The mean of the slopes at both ends says little about so long a way,
-# and times a step of 600 a small error is a huge one. On gentle steps Heun shines (Karras et al. choose the times to suit
-# it). DPM-Solver++ walks along the *logarithm* of signal over noise, where the same times lie more evenly.
+# Its first step is by far the longest: with 10 visits from 642 to 6. The mean of the slopes at both ends says little about
+# so long a way, and a small error of the slope, times a step of 600, is a huge one. Heun is made for shorter first steps
+# (Karras et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks along the *logarithm* of signal
+# over noise, where the same times lie more evenly.
 
 # %% [markdown]
 # ## 7. How good, and at what price?
 #
-# Price: how often the network is asked (Heun asks twice a step). Quality: the **Frechet distance** between made and real
-# pictures. It compares means and covariances of all boots shrunk to 8x8 (are the *shapes* as various as real ones?) and of
-# 8x8 patches (are *textures* as sharp?). It is fair because no network has a say in it, every set has the same size, and
-# real boots that were never trained on are scored by it too.
+# The price is how often the network is asked (Heun asks twice a step). Quality we measure by the **Fréchet distance**
+# between made and real pictures. It compares means and covariances, once of whole boots shrunk to 8x8 (are the *shapes* as
+# various as real ones?), once of 8x8 patches (are the *textures* as sharp?).
+#
+# The comparison is fair: no network has a say in it, every set has the same size, and real boots that were never trained
+# on are scored too.
 
 # %%
 table = card["distance"]
@@ -432,13 +439,13 @@ at_25 = {name: sum(table[name][2]) for name in ("ddpm", "ddim", "heun", "dpm_sol
 print("nearest to real boots, when asked 25 times:", min(at_25, key=at_25.get))
 
 # %% [markdown]
-# A surprise? The oldest sampler comes nearest, with this small network. Its fresh noise *forgives*: what one step got
-# wrong, the next ones see and mend, while ddim carries an early mistake to the end. The first guess, at t = 999, is the worst
-# of all. The better the network, the less there is to forgive, and then samplers without dice win at few steps.
+# A surprise? The oldest sampler comes nearest, with this small network. A likely reason is its fresh noise: what one step
+# got wrong, the next ones see and mend, while ddim carries an early mistake to the end. The better the network, the fewer
+# mistakes there are to mend; for large networks, samplers without fresh noise are usually better at few steps.
 
 # %% [markdown]
-# The table was measured when the weights were made, by the recipe `pixel_diffusion`. Here is a piece of it again, with other
-# noise. Compare sets of equal size only: few pictures look farther off than many.
+# The table was measured when the weights were made, by the recipe `pixel_diffusion`. Here we measure again, with other
+# noise and other steps. Compare sets of equal size only: few pictures seem farther off than many.
 
 # %%
 from course_lib.distance import nearest, picture_distance
@@ -454,8 +461,9 @@ print(
 )
 
 # %% [markdown]
-# **Clipping.** At t = 999 the picture's share is tiny, and predict_x0 divides by its root: a guess that is off by a little
-# becomes a picture that is off by hundreds. Pixels live in [-1, 1], so `clipped` brings the guess back there. Without it:
+# **Clipping.** At t = 999 the picture's share is tiny, and `predict_x0` divides by its root: a guess of the noise that is
+# off by 1 makes a picture that is off by hundreds. Pixels live in [-1, 1], so `clipped` brings the guess of the picture back
+# there. What happens without it?
 
 # %%
 raw = unet.eval()
@@ -473,8 +481,8 @@ show_pictures(
 # %% [markdown]
 # ## 8. New, or copied?
 #
-# A machine that stored its 6,000 boots and showed us one of them would look just as good. So beside each made boot we put
-# the training boot that is nearest to it. **Guess** before you look.
+# A machine that stored its 6,000 boots and showed us one of them would do just as well so far. So below each made boot we
+# put the training boot that is nearest to it. **Guess** before you look: are they copies?
 
 # %%
 index, apart = nearest(made, boots)
@@ -489,13 +497,14 @@ show_pictures(
 
 # %% [markdown]
 # {fold How to read the distances}
-# Root mean square over all pixels; 0 would be a copy. A *real* boot that was not trained on also has a near neighbour
-# among 6,000, so that is what to compare with. Larger models on fewer pictures do copy some of them: lesson 12 comes back to it.
+# The distance is the root of the mean squared difference of all pixels; 0 would be a copy. A *real* boot that was not
+# trained on also has a near neighbour among 6,000, so that is what to compare with. Larger models on fewer pictures do copy
+# some of them: lesson 12 comes back to it.
 # {end}
 #
 # ## 9. Play
 #
-# Scrub through a run: x at time t, and the guess of x_0. Another seed is another boot.
+# Move through a walk: x at time t, and the guess of the clean picture. Another seed gives another boot.
 
 # %%
 from course_lib.widgets import explore, slider
@@ -519,8 +528,8 @@ explore(
 # %% [markdown]
 # ## 10. Break it on purpose
 #
-# What if the walk were told wrong times? We keep the steps and tell the network, at every one of them, that it is half-way
-# (t = 500). And once more with the steps in one: from noise to picture at once.
+# What if the network were told wrong times? We keep the steps and tell it, at every one of them, that it is half-way
+# (t = 500). And what if all steps were one, from noise to picture at once?
 
 
 # %%
@@ -571,7 +580,7 @@ show_curves(
 
 # %% [markdown]
 # But an easy guess can matter much: at large t a tiny error in the noise is a large one in the picture. Early steps decide
-# *which* boot, late ones how crisp it is.
+# *which* boot it will be, late ones its details. We test it: four walks go half-way once, and are then finished twice.
 
 # %%
 half = film[9][1]  # after ten of twenty steps
@@ -610,7 +619,7 @@ show_pictures(
 # %% [markdown]
 # **4.** What does ddpm have that ddim has not?
 # {fold Answer}
-# Fresh noise at every step. With eta = 1, `ddim(..., eta=1)` has it too, and then they are equal.
+# Fresh noise at every step. The course's `ddim` adds it too when called with `eta=1`, and then they are equal.
 # {end}
 # **5.** How would you find out whether a model copies?
 # {fold Answer}
@@ -621,9 +630,9 @@ show_pictures(
 # ## Recap
 #
 # Forwards, the picture fades and noise comes up, with shares that a schedule sets. A network learns to find the noise at any
-# time. Backwards, we guess the picture, and go only part of the way. DDIM follows a slope, as Euler did; DDPM
-# adds fresh noise; Heun and DPM-Solver++ follow the slope more cleverly, if the times suit them. The results are new: near the training pictures,
-# not equal to them.
+# time. Backwards, we guess the picture, and go only part of the way, again and again. DDIM follows a slope, as Euler did;
+# Heun and DPM-Solver++ follow it more cleverly, if the times suit them; DDPM adds fresh noise. The results are new: near the
+# training pictures, not equal to them.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
