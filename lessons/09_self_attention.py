@@ -28,12 +28,12 @@ from course_lib.word_vectors import WordVectors
 # >
 # > the film was long and **not funny**
 #
-# The same seven words, and one is praise. Whoever wants to tell them apart must know *which* word
-# the "not" belongs to. A convolution could: it weighs its neighbours **by place**. But what matters
-# is not always next door. **Attention** weighs **by content**: each word looks at all others and
-# decides whom to listen to.
+# The same seven words, but only the first is praise. Whoever wants to tell them apart must know
+# *which* word the "not" belongs to. A convolution could: it weighs its neighbours **by place**. But
+# what matters is not always next door. **Attention** weighs **by content**: each word looks at all
+# words and decides which to listen to.
 #
-# We begin with words as vectors, GloVe's from lesson 08.
+# We begin with words as vectors: GloVe's, from lesson 08.
 
 # %%
 words, vectors = glove.load()
@@ -43,8 +43,9 @@ x = 2 * torch.stack([book[word] for word in sentence])  # (n, d)
 print("words and numbers a word:", tuple(x.shape))
 
 # %% [markdown]
-# What would a convolution do with these seven words? A blur of width 3 takes a third of each
-# neighbour, whoever that is. **Guess:** which words would *you* let each word listen to?
+# What would a convolution do with these seven words? A blur of width 3 takes a third of the word
+# itself and a third of each neighbour, whichever they are (at the ends, halves). **Guess:** which
+# words would *you* let each word listen to?
 
 # %%
 near = (torch.arange(7)[:, None] - torch.arange(7)).abs() <= 1
@@ -59,8 +60,8 @@ show_heatmap(
 # %% [markdown]
 # ## 2  Version 1: the plainest layer there is
 #
-# Likeness of two words is their dot product (lesson 08). So let each word become the sum of all
-# words, each multiplied by its dot product with this one. No weights, nothing to learn.
+# How alike two words are is told by their dot product (lesson 08). So let each word become the sum
+# of all words, each multiplied by its dot product with this one. There are no learned weights.
 #
 # **Guess:** does "doctor" pull more at "nurse", or "nurse" at "doctor"?
 
@@ -88,7 +89,7 @@ show_heatmap(
 
 # %% [markdown]
 # The table is **symmetric**: A influences B exactly as much as B influences A, because a dot
-# product has no direction. And what did the layer do to the words?
+# product is the same in either order. And what did the layer do to the words?
 
 # %%
 mixed = plain_attention(x)
@@ -109,11 +110,12 @@ show_figure(
 # %% [markdown]
 # ## 3  Version 2: shares that add up to 1
 #
-# A **softmax** turns the scores of each row into shares: all above 0, together 1. Large scores
-# take nearly all. Before it, the scores are divided by $\sqrt{d}$. Why?
+# The dot products are called **scores**. A **softmax** turns the scores of each row into shares:
+# all above 0, together 1. The largest scores get the largest shares. Before it, the scores are
+# divided by $\sqrt{d}$, where d is how many numbers a word has. Why?
 #
-# The dot product of two random vectors is a sum of d products, so it grows with $\sqrt{d}$.
-# **Guess:** with d = 512, how large is the largest of ten shares, without the root?
+# The dot product of two random vectors is a sum of d products, and its usual size grows with
+# $\sqrt{d}$. **Guess:** with d = 512, how large is the largest of ten shares, without the root?
 
 # %%
 sizes = [2**k for k in range(1, 11)]
@@ -137,8 +139,8 @@ show_curves(
 )
 
 # %% [markdown]
-# A softmax that gives everything to one word is deaf: its shares hardly move when the scores do,
-# so no gradient comes back through it. How much is left, in numbers?
+# A softmax that gives everything to one word is hard to train: its shares hardly move when the
+# scores do, so hardly any gradient comes back through it. How much is left, in numbers?
 
 
 # %%
@@ -151,7 +153,7 @@ part = slope_left(score) / slope_left(score / d**0.5)
 print("without the root less than a tenth of the slope is left:", part < 0.1)
 
 # %% [markdown]
-# Now the second version, yours.
+# Now write version 2.
 
 
 # %%
@@ -182,7 +184,8 @@ show_heatmap(
 # $\text{out} = \text{softmax}\!\left(x x^\top / \sqrt{d}\right) x$, the softmax over each row. The
 # scores are still symmetric; the shares are not quite, since each row is divided by its own sum.
 # {end}
-#
+
+# %% [markdown]
 # ## 4  Version 3: query, key, value
 #
 # Likeness is not always what matters. "funny" should listen to "not", which is nothing like it.
@@ -209,8 +212,8 @@ show_heatmap(
 )
 
 # %% [markdown]
-# With Q and K the table is no longer its own mirror image: A may need B while B ignores A. Write
-# the whole layer for matrices of shape (d_in, d_out).
+# With queries and keys the table is no longer its own mirror image: A may need B while B ignores A.
+# Write the whole layer, for matrices of shape (d_in, d_out).
 
 
 # %%
@@ -241,9 +244,10 @@ show_heatmap(
 # %% [markdown]
 # ## 5  Masks: who may look where
 #
-# Sentences of different lengths are filled up with empty words, and nobody should listen to those.
-# And a network that writes word after word must not peek at the future: CLIP's text tower, which
-# Stable Diffusion uses, is such a **causal** one. Both are a table of yes and no.
+# Short sentences are filled up with empty words, and no word should listen to those. And a network
+# that writes word after word must not look at words to come: its mask is **causal**. CLIP's text
+# tower, which Stable Diffusion uses, writes nothing, but it has a causal mask, too. Either mask is
+# a table of yes and no.
 
 
 # %%
@@ -272,8 +276,9 @@ show_heatmap(
 )
 
 # %% [markdown]
-# What of a word that may look nowhere? The softmax of nothing is 0/0. PyTorch's own function and
-# the course's agree on an answer: it receives nothing, zeros, rather than poison.
+# What of a word that may look nowhere? The softmax of nothing is 0/0, "not a number", and would
+# spoil all that comes after. PyTorch's own function and the course's agree on another answer: such
+# a word receives zeros.
 
 # %%
 blind = torch.ones(7, 7, dtype=torch.bool)
@@ -286,9 +291,10 @@ print("the same as PyTorch, for all words:", torch.allclose(ours, theirs, atol=1
 # %% [markdown]
 # ## 6  Heads: several conversations at once
 #
-# One softmax is one choice. A word may want to know *who turns me round* and *what am I said of*
-# at the same time. So its numbers are cut into stretches, the **heads**, and each head attends for
-# itself; afterwards the stretches are laid side by side again. It costs nothing.
+# One softmax is one choice. A word may want to know *who turns me round?* and *which thing am I
+# about?* at the same time. So its numbers are cut into stretches, one for each **head**. Each head
+# attends for itself, and afterwards the stretches are laid side by side again. This needs no more
+# weights than one head.
 
 
 # %%
@@ -369,8 +375,9 @@ with torch.no_grad():
 # ## 8  A task that only attention to the right word solves
 #
 # Every sentence has one good and one bad adjective, in either order, and "not" or "very" before
-# one of them. Praise is "not" before the bad one, or "very" before the good one. Every bag of
-# words stands on both sides: counting words is worth exactly one half.
+# one of them. It is praise if "not" stands before the bad one, or "very" before the good one. The
+# same words make as many sentences of praise as of blame, so who only counts words is right exactly
+# half the time.
 
 # %%
 seen, unseen = sentences("train"), sentences("test")
@@ -384,8 +391,9 @@ print("of the latter, praise:", unseen.praise.mean().item())
 # seen "not dull" and "very funny" often, but never "dull" and "funny" together, must have learned
 # who belongs to whom.
 #
-# The reader: word vectors plus places, two **transformer blocks**, the mean over the words, one
-# number. A block is attention, then a small network at each word; both are added on.
+# The reader: word vectors plus places, two **transformer blocks**, the mean over the words, and one
+# number, above 0 for praise. A block is attention, then a small network at each word. What each of
+# the two gives is added to what came in.
 
 # %%
 print(EncoderBlock(32, heads=2))
@@ -439,8 +447,8 @@ show_curves(
 # %% [markdown]
 # ## 9  Break it on purpose
 #
-# The loss was on sentences that were trained on. Now the unseen pairs, and beside the whole reader
-# those with one idea removed.
+# The loss was on sentences that were trained on. Now come sentences with the unseen pairs. Beside
+# the whole reader stand the two that have one idea removed.
 
 
 # %%
@@ -546,8 +554,8 @@ show_heatmap(
 # %% [markdown]
 # ## 11  Play: a sentence of yours
 #
-# Up to ten words of those it knows: "very" and "not" anywhere, even both or none, which it has
-# never seen in training. Does it still get it right?
+# Write up to ten words of those that the reader knows. Put "very" and "not" anywhere, or use both
+# or neither: in training each sentence had just one of them. Does it still get it right?
 
 # %%
 print("good:", *GOOD)
@@ -573,45 +581,52 @@ explore(
 # ... you write "the film was very not funny and long"? Or a sentence of three words? The reader has
 # only ever seen sentences of one form; outside of it anything may come out, with full confidence.
 # {end}
-#
+
+# %% [markdown]
 # ## Check yourself
 #
 # {fold 1. What does a convolution weigh by, and what does attention?}
 # A convolution by place, with the same weights whatever stands there; attention by content.
 # {end}
 # {fold 2. Why are the scores divided by the root of d?}
-# Dot products of wide vectors are large; the softmax would give everything to one word, and no
-# gradient would come back.
+# Dot products of long rows of numbers are large. The softmax would give nearly everything to one
+# word, and hardly any gradient would come back.
 # {end}
 # {fold 3. Why are there both queries and keys?}
-# So that A may need B while B does not need A: with one and the same vector for both, scores are
+# So that A may need B while B does not need A. With one and the same vector for both, scores are
 # symmetric.
 # {end}
+
+# %% [markdown]
 # {fold 4. What does a causal mask forbid?}
 # To look at later words.
 # {end}
 # {fold 5. Why does attention need places, and a convolution none?}
-# Attention treats its input as a bag; a convolution knows by its kernel who is left and right.
+# Attention treats its input as a bag. A convolution has a weight for each place of its kernel, so
+# it knows left from right.
 # {end}
-#
+
+# %% [markdown]
 # ## Recap
 #
 # 1. Attention lets each word take in all others, each by its share.
 # 2. Shares come from dot products of queries and keys, divided by the root of d, through a softmax.
-# 3. What is taken in are the values, and several heads do it side by side.
+# 3. What is taken in are the values. Several heads do it side by side.
 # 4. A mask says who may look where; a causal one hides the future.
 # 5. Without places attention cannot tell word order; with them it solved what no bag of words can.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# Twice: the text tower that reads the prompt is a stack of causal transformer blocks (its places
-# are learned, not sines), and the UNet lets the pixels of small pictures attend to each other.
-# Next, words and pictures meet: [lesson 10](10_clip.ipynb).
-#
+# It is there twice. The text tower that reads the prompt is a stack of causal transformer blocks
+# (its places are learned, not sines). And the UNet lets the places of a picture attend to each
+# other. Next, words and pictures meet: [lesson 10](10_clip.ipynb).
+
+# %% [markdown]
 # ## Further reading
 #
 # - Vaswani et al. 2017, *Attention Is All You Need*
 # - Bahdanau, Cho and Bengio 2014, *Neural Machine Translation by Jointly Learning to Align and
 #   Translate*
-# - Jain and Wallace 2019, *Attention is not Explanation*
+# - Jain and Wallace 2019, *Attention is not Explanation*: why maps like those of section 10 are a
+#   hint, and no proof of what the network does
