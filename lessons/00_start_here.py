@@ -21,8 +21,8 @@ from course_lib.widgets import choice, explore, slider, text
 # %% [markdown]
 # ## 1  The result first
 #
-# This is what you will have built at the end: a sentence goes in, a picture comes out. It begins
-# as noise and becomes a picture in twenty steps. The model is the course's own, trained on a
+# This is what you will have built at the end: a sentence goes in, a picture comes out. The picture
+# begins as noise and takes shape in twenty steps. The model is the course's own, trained on a
 # processor without a GPU, and all of it is on this computer.
 
 # %%
@@ -40,8 +40,8 @@ def appear(words, style, seed):
 
 
 # %% [markdown]
-# Where this notebook is live, type and choose below the figure. The **seed** is the noise that it
-# begins with: same words and same seed, same picture.
+# Where this notebook is live, type and choose below the figure. The **seed** is a number that picks
+# the noise to begin with. The same words and the same seed give the same picture.
 
 # %%
 explore(
@@ -53,26 +53,27 @@ explore(
 )
 
 # %% [markdown]
-# It knows emoji and nothing else, people better than things. Try a *man pilot: dark skin tone*, a
-# *red apple*, a *mage*; then two things that were never drawn together. How it does that is the rest of the
-# course.
+# The model knows emoji and nothing else, people better than things. Try *man pilot: dark skin
+# tone*, *red apple* or *mage*; then two things that were never drawn together. The rest of the
+# course is about how it does that.
 #
 # ## 2  The map
 #
-# The diagram above is Stable Diffusion, whole. Each lesson builds one of its boxes by hand, lights
-# it in the same drawing, and leaves it in a small tested package. In the last lesson the boxes are
-# wired together and draw a picture from a sentence, on this computer.
+# The diagram at the top is the whole of Stable Diffusion. Each lesson builds one part of it by hand,
+# and shows that box lit in the same drawing. Later lessons take the finished part from a small
+# tested package. In the last lesson the boxes are wired together and draw a picture from a sentence,
+# on this computer.
 
 # %% [markdown]
 # | lesson | what you build | hours |
 # |---|---|---|
 # | 01 convolutions | the brick of every network for pictures | 1½ |
 # | 02 unet_segmentation | a network from picture to picture | 2 |
-# | 03 denoising | predicting noise | 1½ |
+# | 03 denoising | a network that finds noise | 1½ |
 # | 04 positional_encoding | telling a network how noisy | 1 |
 # | 05 diffusion | from noise to a picture in small steps | 2½ |
 # | 06 autoencoders | big pictures as few numbers | 2 |
-# | 07 latent_diffusion | both together | 1½ |
+# | 07 latent_diffusion | diffusion on those few numbers | 1½ |
 # | 08 word2vec | words as numbers | 2 |
 # | 09 self_attention | words that look at each other | 2 |
 # | 10 clip | pictures and captions in one space | 2 |
@@ -84,8 +85,8 @@ explore(
 # %% [markdown]
 # ## 3  How a lesson works
 #
-# A text asks a question. **Guess before you run the next cell**: a wrong guess teaches most. Cells
-# run with Shift + Enter, from top to bottom. Below each figure stands what to see in it.
+# A text asks a question. **Guess before you run the next cell**: a wrong guess teaches most. Shift +
+# Enter runs a cell; run them from top to bottom. Below each figure stands what to see in it.
 
 # %%
 cat = photographs.load("chelsea")  # colours, rows, columns
@@ -99,8 +100,9 @@ show_pictures(
 # ## 4  How exercises work
 #
 # An exercise is a function with `raise NotImplementedError("your turn")` in it. Put your lines
-# there instead and run the cell. `check` then says whether it is right and, if not, what seems to
-# be wrong. Nothing ever stops you: until yours is right, the lesson goes on with the course's own.
+# there instead and run the cell. `check` then says whether your function is right and, if not, what
+# seems to be wrong. Nothing ever stops you: until yours is right, the lesson goes on with the
+# course's own function.
 #
 # In this course pictures go from -1 (black) to 1 (white).
 
@@ -124,13 +126,13 @@ show_pictures(
 )
 
 # %% [markdown]
-# *What if* you write `1 - picture`? Try it: `check` knows that mistake by name. Hints are folded
-# above each exercise; `progress()` in any notebook prints how far you are.
+# *What if* you write `1 - picture`? Try it: `check` knows that mistake. Hints stand above each
+# exercise, in boxes that open on a click. `progress()` in any notebook prints how far you are.
 
 # %% [markdown]
-# ## 5  PyTorch in ten cells
+# ## 5  PyTorch in a few cells
 #
-# For those who want it. A **tensor** is a box of numbers with a shape.
+# If you know PyTorch, go on to section 6. A **tensor** is a box of numbers with a shape.
 
 # %%
 row = torch.tensor([1.0, 2.0, 3.0])
@@ -143,14 +145,16 @@ print(row, row.shape)
 print(row * 10 + 1)
 
 # %% [markdown]
-# Pictures come in batches: (how many, colours, rows, columns). **Guess** the shape of two cats.
+# Pictures come in batches, with the shape (how many, colours, rows, columns). **Guess** the shape of
+# two cats.
 
 # %%
 batch = torch.stack([cat, -cat])
 print(batch.shape)
 
 # %% [markdown]
-# Slices cut: the left half of the first picture. `[:, None]` adds an axis of size 1.
+# A slice cuts out a part, here the left half of the first picture. `[:, None]` adds an axis of
+# size 1.
 
 # %%
 half = batch[0, :, :, : batch.shape[3] // 2]
@@ -171,7 +175,7 @@ show_pictures([cat, warmer], size=160, caption="more red and less blue, everywhe
 print("mean of each colour:", [round(v, 1) for v in cat.mean(dim=(1, 2)).tolist()])
 
 # %% [markdown]
-# Random numbers come from a seed: the same seed, the same numbers.
+# Random numbers come from a seed. The same seed gives the same numbers.
 
 # %%
 a = torch.randn(3, generator=torch.Generator().manual_seed(7))
@@ -188,8 +192,9 @@ x = torch.tensor(3.0, requires_grad=True)
 print("gradient of x² at 3:", x.grad.item())
 
 # %% [markdown]
-# **Training** is walking against the gradient. Here a line is to find the slope 2 and the start 1
-# from noisy points.
+# **Training** means to change the numbers of a model in small steps against the gradient, so that
+# its error gets smaller. The error to make small is called the **loss**. Here a line has to find
+# the slope 2 and the start 1 from noisy points.
 
 # %%
 torch.manual_seed(0)
