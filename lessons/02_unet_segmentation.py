@@ -38,8 +38,8 @@ def as_picture(mask):
 # ## 1  Which pixels?
 # In 2015 biologists wanted the outline of every cell under a microscope, and had some thirty
 # pictures with outlines drawn by hand. "There is a cell" was no help; they needed an answer for
-# **every pixel**. The network made for them is the one that Stable Diffusion still runs on. We use
-# fish. Before you run the next cell: how would *you* tell which pixels are fish?
+# **every pixel**. The network made for them, the UNet, is the kind that Stable Diffusion still runs
+# on. We use fish. Before you run the next cell: how would *you* tell which pixels are fish?
 
 # %%
 pictures, masks = fish.fixed_500()
@@ -96,7 +96,7 @@ print(f"nearly all of some pictures right, at most {accuracy(nothing, masks).max
 # only: the pixels that prediction and mask **share**, over the pixels that **either** of them has.
 # It is called *intersection over union*, IoU: 1 for a perfect mask, 0 for one that misses.
 #
-# Write it for a batch: `predicted` holds truths, `mask` zeros and ones, both (b, 1, h, w).
+# Write it for a batch: `predicted` holds True or False, `mask` zeros and ones, both (b, 1, h, w).
 
 
 # %%
@@ -129,8 +129,8 @@ show_pictures(
 # %% [markdown]
 # ## 4  Down: look wider
 # To know that a pixel is fish one has to see the fish. A 3x3 kernel sees nine pixels. Larger
-# kernels cost more weights; there is a trick that costs none: **make the picture smaller**. On a
-# picture of half the size the same 3x3 kernel covers four times the area.
+# kernels cost more weights. There is a trick that costs none: **make the picture smaller**. When
+# height and width are halved, the same 3x3 kernel covers four times the area.
 
 # %%
 torch.manual_seed(0)
@@ -142,10 +142,10 @@ for block, out in zip(net.encoder, outs, strict=False):
     )
 
 # %% [markdown]
-# Each level is one **conv block** (two 3x3 convolutions, each followed by a ReLU) and then a *max
-# pooling*, which keeps the largest of every 2x2 pixels. Height and width halve, the number of
-# channels grows: less *where*, more *what*. After the bottom it goes up again, level by level, to
-# the size of the picture.
+# Each level is one **conv block**: two 3x3 convolutions, each followed by a ReLU (negative numbers
+# become 0). Then comes a *max pooling*, which keeps the largest of every 2x2 pixels. Height and
+# width halve, the number of channels grows: less *where*, more *what*. After the bottom it goes up
+# again, level by level, to the size of the picture.
 #
 # What shapes come out of the blocks, all the way down and up again?
 
@@ -179,9 +179,9 @@ show_figure(
 # %% [markdown]
 # ## 5  Up: and where exactly was that?
 # At the bottom a pixel stands for 16x16 pixels of the picture: it may know "fish", but not where
-# the fin ends. The last level before each pooling knew. So the UNet hands it **across**: what comes
-# from below is enlarged, and the channels from the same height on the way down are laid beside it.
-# This is a *skip connection*.
+# the fin ends. What each block made before the pooling still knew it. So the UNet hands that
+# **across**: what comes from below is enlarged, and the channels of the same size from the way down
+# are laid beside it. This is a *skip connection*.
 #
 # In the exercise `up` is a function that doubles height and width.
 
@@ -208,9 +208,9 @@ show_pictures(
 )
 
 # %% [markdown]
-# Often these are called *residual connections*. They are cousins: ResNet (2016) **adds** what went
-# round a block to what came out of it; the UNet lays both **side by side**. Stable Diffusion has
-# both kinds, so it is worth keeping the words apart.
+# Skips are sometimes called *residual connections*. The two are cousins: ResNet (2016) **adds** what
+# went round a block to what came out of it; the UNet lays both **side by side**. Stable Diffusion
+# has both kinds, so it is worth keeping the words apart.
 #
 # That is all there is. A UNet of two levels, in four lines:
 
@@ -241,12 +241,13 @@ print(f"{sum(p.numel() for p in large.parameters()):,} weights; from 64 to 128 c
 
 # %% [markdown]
 # ## 6  A measure with a slope
-# Training needs a loss that gets a little better when the mask gets a little better. IoU counts yes
-# and no: it has no slope. *Soft Dice* does the same with probabilities: twice the overlap over the
-# sum of both areas.
+# Training needs a **loss**, a number that gets a little smaller when the mask gets a little better.
+# IoU counts yes and no: it has no slope. *Soft Dice* also measures overlap, but with probabilities:
+# twice the overlap over the sum of both areas.
 #
-# As a loss we take 1 - Dice, averaged over the pictures. The 1 added above and below the line is
-# for pictures without any fish: there 0 / 0 would stand.
+# The network answers with any number for each pixel, called a *logit*; `sigmoid` makes it a
+# probability from 0 to 1. As a loss we take 1 - Dice, averaged over the pictures. The 1 added above
+# and below the line is for pictures without any fish, where it would be 0 / 0.
 
 
 # %%
@@ -283,8 +284,8 @@ show_curves(
 # \mathrm{Dice} = \frac{2\,|P \cap M|}{|P| + |M|} = \frac{2\,\mathrm{IoU}}{1 + \mathrm{IoU}}$$
 #
 # $P$ are the pixels called fish, $M$ those that are. The soft version puts $\sum_i p_i m_i$ for
-# $|P \cap M|$ and $\sum_i p_i$ for $|P|$. The next cell checks the last equation on the four moved
-# masks of section 3.
+# $|P \cap M|$ and $\sum_i p_i$ for $|P|$. The next cell checks the last equation on the four masks
+# of section 3.
 # {end}
 
 # %%
@@ -294,9 +295,10 @@ print("Dice is 2 IoU / (1 + IoU), but for the two ones added:", off < 0.01)
 
 # %% [markdown]
 # ## 7  Train it
-# Five hundred pictures, a fresh network, half a minute. The loss is soft Dice plus the plain
-# cross-entropy of every pixel. We stop on the way to look at one picture that is **not** among the
-# five hundred. **Guess:** what comes first, the place or the outline?
+# We give a fresh network five hundred pictures and half a minute. The loss is soft Dice plus the
+# *cross-entropy* of every pixel, the usual loss for a question of yes or no. We stop on the way to
+# look at one picture that is **not** among the five hundred. **Guess:** what comes first, the place
+# or the outline?
 
 
 # %%
@@ -348,9 +350,9 @@ print(f"less on unknown fish and backgrounds, but above 0.3: {0.3 < unknown < kn
 # %% [markdown]
 # ## 8  The same, for longer
 # Half a minute shows that it works: five hundred pictures are enough to begin. To do it well takes
-# two things: time, and **more to see**. The bundled weights come from a longer run, in which every
-# scene of every step is composed afresh, with colours turned, backgrounds mixed, fish tinted. None
-# is ever seen twice, so none can be learned by heart. (`course train segmentation` repeats it.)
+# two things: time, and **more to see**. The bundled weights come from a longer run. In it every
+# scene of every step is composed afresh, with other colours, mixed backgrounds and tinted fish. No
+# scene is seen twice, so none can be learned by heart. (`course train segmentation` repeats it.)
 
 # %%
 trained = weights.load_into(PlainUNet(WIDTHS), "segmentation")
@@ -391,8 +393,8 @@ show_pictures(
 
 # %% [markdown]
 # ## 9  Break it on purpose
-# The same network, trained for as many steps on the same scenes, but **nothing is handed across**:
-# every skip is empty. Everything it knows has to pass through the 4x4 pixels of the bottom.
+# We take the same network, trained for as many steps on the same scenes, but **nothing is handed
+# across**: every skip is empty. Everything it knows has to pass through the 4x4 pixels of the bottom.
 # **Guess** what goes first: finding the fish, or its outline?
 
 # %%
@@ -411,7 +413,8 @@ show_pictures(
 
 # %% [markdown]
 # And without **down-sampling**? We ask a network which pixels of the picture matter to its answer
-# in the very middle: the gradient tells. Twice the same layers, once with pooling, once without.
+# in the very middle: the gradient tells. We compare two untrained networks with the same blocks,
+# one with pooling and one without.
 
 
 # %%
@@ -472,8 +475,9 @@ explore(
 )
 
 # %% [markdown]
-# Is that only our imagination? Ask every channel of the first level and of three in the
-# middle, over 32 pictures, how well it goes with the true mask, and with plain brightness.
+# Is that only our imagination? We measure it. For every channel of the first level and of three
+# levels further in, over 32 pictures: how well does it go (correlate) with the true mask, and with
+# plain brightness?
 
 # %%
 middle = torch.cat(
@@ -516,7 +520,7 @@ show_pictures(
 # %% [markdown]
 # ## 11  Play
 # Choose a background, let a fish that was never trained on swim about, and watch the mask. Where
-# does it get lost? What if it is half out of the picture, or small?
+# does the network lose the fish? What if the fish is half out of the picture, or small?
 
 
 # %%
@@ -543,8 +547,9 @@ explore(
 # %% [markdown]
 # ## 12  The sea itself
 # All our fish were pasted. Here are photographs of fish that nobody ever cut out: no cut edges, no
-# masks, so **no score**; only your eyes. They are wider than high, too. The network does not mind:
-# a convolution slides over any size (that divides by 16).
+# masks, so **no score**; you have to judge by eye. These pictures are also wider than high. The
+# network does not mind, for a convolution slides over any size. (Four poolings ask for sides that
+# divide by 16.)
 
 # %%
 real = fish.photographs()[[0, 3, 9, 14, 20, 27]]
@@ -576,8 +581,10 @@ show_pictures(
 # A wider field of view for no more weights. It costs the exact places.
 # {end}
 # {fold 3. What brings the places back?}
-# The skip connections: channels of the same height on the way down, laid beside those from below.
+# The skip connections: channels of the same size from the way down, laid beside those from below.
 # {end}
+
+# %% [markdown]
 # {fold 4. Why not train with IoU itself as the loss?}
 # It counts yes and no, so a small change of a weight changes nothing: there is no slope to follow.
 # {end}
@@ -593,16 +600,16 @@ show_pictures(
 # 2. On the way down a UNet sees more and more, at no cost in weights, and forgets where.
 # 3. On the way up, skip connections hand across what knew where: concatenated, not added.
 # 4. Soft Dice is a score with a slope, so a network can be trained on it.
-# 5. Fresh scenes at every step, and things that are not fish, made the difference between learning
-#    by heart and learning fish; fish, things and backgrounds kept apart made the test honest.
+# 5. A longer run on fresh scenes found unknown fish better. Fish, other things and backgrounds that
+#    were kept apart made the test honest.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# It is the box in the middle. Stable Diffusion's UNet has the same U, the same skips; its blocks
-# are ResNet's (lesson 05), it is told how noisy its input is (lesson 04) and listens to words
-# (lesson 11). And it does not answer "fish or not" for every pixel, but with a number that we meet
-# next: how much of this pixel is **noise**.
+# The UNet is the box in the middle. Stable Diffusion's UNet has the same U and the same skips. Its
+# blocks also add, like ResNet's, and are told how noisy the input is (lesson 04). It listens to
+# words (lesson 11). And it does not answer "fish or not" for every pixel, but with a number that we
+# meet next: how much of this pixel is **noise**.
 
 # %% [markdown]
 # ## Further reading
