@@ -34,12 +34,11 @@ show_pictures(
 # %% [markdown]
 # {fold And how is this different from a GAN?}
 # A generative adversarial network (Goodfellow et al. 2014) makes a picture in one go; a second network, the critic, learns to
-# tell real from made, and the two train against each other. It makes a picture fast, and it gave the first convincing
-# faces. But the contest is hard to keep in balance, and the first network may learn to make only the few pictures that
-# please its critic.
+# tell real from made, and the two train against each other. It is fast, and it gave the first convincing faces. But the
+# contest is hard to keep in balance, and the first network may learn only the few pictures that please its critic.
 #
-# Diffusion needs many steps, but its training is lesson 03's: one loss, no opponent, and every training picture counts.
-# Neither is simply "old": GANs are still used where one step has to do.
+# Diffusion needs many steps, but trains as in lesson 03: one loss, no opponent, every training picture counts. Neither is
+# simply "old": GANs are still used where one step has to do.
 # {end}
 
 # %% [markdown]
