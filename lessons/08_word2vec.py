@@ -24,9 +24,9 @@ from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors, answered, que
 # %% [markdown]
 # ## 1  Tell me your neighbours
 #
-# To a computer "cat" and "dog" are as different as "cat" and "gravity": three strings. A number
-# for each word is no better, for word 17 is not a little less than word 18. Where could meaning
-# come from, if nobody writes it down?
+# To a computer "cat" and "dog" are as different as "cat" and "gravity": they are just strings. A
+# number for each word does not help, for word 17 and word 18 need have nothing in common. Where
+# could meaning come from, if nobody writes it down?
 #
 # **Guess the missing word** in these sentences of an encyclopaedia and a dictionary:
 
@@ -80,7 +80,11 @@ show_heatmap(
 )
 
 # %% [markdown]
-# How often does each word come? **Guess:** what share of all words are the ten commonest?
+# How often does each word come? **Guess:** are the ten commonest words more or less than a tenth of
+# the text?
+#
+# The commonest words stand beside everything and so tell little about their neighbours. Many of
+# them are skipped when the text is read. This is called **thinning**.
 
 # %%
 vocabulary = count_words(sentences)  # at least 5 times, at most 20,000 words
@@ -180,12 +184,14 @@ show_figure(
 # list, $o$ and $o_k$ from the second, and the $o_k$ are drawn with probability proportional to
 # count$^{3/4}$ (Mikolov et al. 2013, equation 4).
 # {end}
-#
+
+# %% [markdown]
 # ## 4  Learning from three million words
 #
-# There are tens of millions of pairs, so a Python loop over pairs would take hours. The course
-# looks at whole lines of 32 words at once, and a line's words share its 32 blind guesses. The
-# gradient of your loss is so simple that it is written out: **surprise = truth - probability**.
+# So many words make even more pairs, and a Python loop over all of them would be slow. The course
+# looks at whole lines of 32 words at once, and the words of a line share its 32 blind guesses. The
+# gradient of your loss is simple enough to be written out. It is the **surprise**, truth minus
+# probability, times the vector of the other word.
 
 # %%
 source = inspect.getsource(word2vec.learn)
@@ -235,9 +241,9 @@ show_figure(
 )
 
 # %% [markdown]
-# Nobody told it what a river is. Two readings are little, though: the course comes with two lists
-# from fifteen readings by the same code, with a wider window that also looks past the full stops
-# of the encyclopaedia. How they were made stands on their card.
+# Nobody told it what a river is. Two readings are little, though. The course comes with two lists
+# from fifteen readings by the same code. Their window is wider, and in the encyclopaedia it also
+# looks past the full stops. The card, a small file beside the weights, says how they were made.
 
 # %%
 lists = from_state(weights.load_state("word2vec"))
@@ -248,7 +254,7 @@ for word in ("violin", "seven", "river", "queen", "physics"):
     print(f"{word:>8}:", *(other for other, _ in long.nearest(word, 6)))
 
 # %% [markdown]
-# And a finished thing: **GloVe**, learned at Stanford from six billion words, 2,000 times as many,
+# And here are vectors that people really use: **GloVe**, learned at Stanford from six billion words
 # by a close relative of this method.
 
 # %%
@@ -260,7 +266,7 @@ for word in ("violin", "seven", "river", "queen", "physics"):
 # ## 6  Calculating with words
 #
 # If directions mean something, so may *differences*. The step from "man" to "king" should be about
-# royalty. **Guess:** where do you get if you take it from "woman"?
+# royalty. **Guess:** where do you get if you take the same step from "woman"?
 
 
 # %%
@@ -301,8 +307,9 @@ for word in ("queen", "tokyo"):
 # We came close, and we chose: of three runs that differ in nothing but the seed, the course keeps
 # the one in which queen and tokyo stand highest. A word as rare as "tokyo" is placed by luck.
 #
-# Two famous examples prove little, then: one can always find some. So ask many: 14 capitals and 10
-# family pairs give 182 and 90 questions. **Guess** the three scores.
+# Two famous examples prove little, then: one can always find some. So ask many. Each pair of a
+# country and its capital can ask about each other pair: 14 x 13 = 182 questions. Ten pairs of
+# family words give 10 x 9 = 90. **Guess** how two readings, the course's lists and GloVe do.
 
 # %%
 sources = {"two readings": mine.first, "the course's lists": long, "GloVe": big}
@@ -322,8 +329,8 @@ show_heatmap(
 )
 
 # %% [markdown]
-# Where it fails it fails for reasons. Ask for what was left out, too: the nearest word to
-# b - a + c is most often *b or c itself*, which is why the words of the question may not answer.
+# The calculation gets some help: so far the words of the question could not be the answer. Let us
+# allow them. In all three examples below the word nearest to b - a + c is then *b or c itself*.
 
 # %%
 unit = big.unit
@@ -336,9 +343,9 @@ for a, b, c in (("man", "king", "woman"), ("good", "better", "bad"), ("bird", "f
 # %% [markdown]
 # ## 7  What the two lists know
 #
-# Within the first list, likeness means *can stand in the same places*. Across the lists, a high
-# score means *stand beside each other*. **Guess** for "tall": which of the two is higher with
-# "short", which with "building", and what about "electricity"?
+# Within the first list, a high cosine means that two words *can stand in the same places*. Across
+# the lists, a high score means that they *stand beside each other*. **Guess** for "tall": which of
+# "short", "building" and "electricity" are high in the first way, and which in the second?
 
 # %%
 others = ["short", "tower", "building", "plant", "electricity", "bank"]
@@ -390,9 +397,9 @@ show_figure(
 # %% [markdown]
 # ## 8  Beside gensim
 #
-# gensim is the library that people use: the same method in hand-tuned C. A fair race: the same
-# slice of text, the same settings, the same number of readings. Times belong to your machine, so
-# they are in the picture only.
+# gensim is the library that people use: the same method in fast C. For a fair race both get the
+# same slice of text, the same settings and the same number of readings. Times depend on your
+# machine, so they are in the picture only.
 
 # %%
 part = sentences[::4]
@@ -451,8 +458,9 @@ show_figure(
 # %% [markdown]
 # ## 9  Maps of words
 #
-# A hundred numbers cannot be seen. The two directions in which some words differ most can (principal
-# components). **Guess** which of these words will lie together.
+# A hundred numbers cannot be drawn on paper, but two can. We take the two directions in which the
+# words of a list differ most, their **principal components**. **Guess** which of these words will
+# lie together.
 
 # %%
 groups = {
@@ -508,7 +516,7 @@ show_figure(
 # %% [markdown]
 # ## 10  A look inside: the step to the capital
 #
-# If the calculation works, arrows from countries to their capitals must be alike. Are they?
+# If the calculation works, the arrows from countries to their capitals must be alike. Are they?
 
 # %%
 lands = torch.stack([big[land] for land, _ in CAPITALS])
@@ -535,7 +543,8 @@ show_figure(
 # %% [markdown]
 # ## 11  Break it on purpose: no blind guesses
 #
-# True pairs only: every score should be high. **Guess** what the vectors do.
+# Now the lists learn from true pairs only, so every score should be high. **Guess** what the
+# vectors do.
 
 # %%
 broken = new_lists(vocabulary, 100)
@@ -587,11 +596,13 @@ for a, b, c in (("man", "doctor", "woman"), ("woman", "nurse", "man")):
     print(f"{b} - {a} + {c} =", *(word for word, _ in big.analogy(a, b, c, 3)))
 
 # %% [markdown]
-# The grammar of English is no reason for that: "doctor" has no gender. It is a measured habit of
-# the text, and whatever is built on such vectors inherits it. Be careful with the analogies, too:
-# since "doctor" itself may not answer, the question *forces* another word (Nissim et al. 2020).
-# The direction above is the better measure.
+# The grammar of English is no reason for that: "doctor" has no gender. It is a habit of the text
+# that can be measured, and whatever is built on such vectors inherits it.
 #
+# Be careful with the analogies: since "doctor" itself may not answer, the question *forces* another
+# word (Nissim et al. 2020). The direction from "she" to "he" is the better measure.
+
+# %% [markdown]
 # ## 13  Play
 #
 # Your own analogy: *a is to b as c is to ...*, three words.
@@ -648,27 +659,31 @@ explore(
 # {fold 3. Which words are near each other within the first list, and which across the two?}
 # Within: words with the same kind of neighbours. Across: words that are each other's neighbours.
 # {end}
+
+# %% [markdown]
 # {fold 4. Why may the words of the question not answer an analogy?}
 # b - a + c lies so near to b and c that they would win most of the time.
 # {end}
 # {fold 5. Where does the bias in word vectors come from?}
 # From the text: the vectors repeat who is written about in what company.
 # {end}
-#
+
+# %% [markdown]
 # ## Recap
 #
 # 1. A word's company tells its meaning; pairs of neighbours are the only data.
 # 2. Two lists of vectors learn to tell true pairs from blind guesses.
 # 3. Likeness is the cosine, and directions carry meaning: king - man + woman is near queen.
-# 4. More text makes better vectors; failures are as regular as successes.
+# 4. More reading makes better vectors, and a rare word is still placed by luck.
 # 5. The vectors learn the text's habits about people as well, and that can be measured.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# The prompt becomes vectors first: CLIP's text tower begins with one such list, learned along with
-# the rest. But there "bank" has one vector, beside a river or full of money. To let words change
-# each other is the next step: [lesson 09](09_self_attention.ipynb).
+# The prompt becomes vectors first: CLIP's text tower begins with one such list, which is learned
+# together with the rest. But in such a list "bank" has only one vector, for a river's and for one
+# with money. Letting words change each other is the next step: [lesson
+# 09](09_self_attention.ipynb).
 
 # %% [markdown]
 # ## Further reading
