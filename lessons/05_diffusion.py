@@ -395,9 +395,9 @@ for visits in (10, 50):
 
 # %% [markdown]
 # Its first step is by far the longest: with 10 visits from 642 to 6. The mean of the slopes at both ends says little about
-# so long a way, and a small error of the slope, times a step of 600, is a huge one. Heun is made for shorter first steps
-# (Karras et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks along the *logarithm* of signal
-# over noise, where the same times lie more evenly.
+# so long a way, and a small error of the slope, times a step of 600, is a huge one. Heun needs shorter first steps (Karras
+# et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks along the *logarithm* of signal over
+# noise, where the same times lie more evenly.
 
 # %% [markdown]
 # ## 7. How good, and at what price?

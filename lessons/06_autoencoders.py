@@ -401,8 +401,8 @@ explore(
 # %% [markdown]
 # ## 6  Half-way between two digits
 #
-# Half-way between two *pictures* lies a double exposure. Half-way between two *codes* lies, if there
-# are no holes, another digit.
+# Half-way between two *pictures* lies a double exposure. Half-way between two *codes* lies, if
+# there are no holes, another digit.
 
 # %%
 first, last = test_x[test_y == 3][0], test_x[test_y == 8][0]
