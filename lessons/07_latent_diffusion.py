@@ -35,8 +35,9 @@ from course_lib.widgets import explore, slider
 # ## 1  Where does the time go?
 #
 # In lesson 05 the UNet looked at 1,024 grey pixels. A colour picture of 64 x 64 has 12,288 numbers,
-# one of Stable Diffusion's 786,432. Lesson 06 offers a way out: work on the code. **Guess:** the
-# same UNet on 8 x 8 places instead of 64 x 64, how many times less work is that?
+# and one of Stable Diffusion's pictures 786,432. Lesson 06 offers a way out: work on the code.
+# **Guess:** if the same UNet works on 8 x 8 places instead of 64 x 64, how many times less work is
+# that?
 
 # %%
 torch.manual_seed(0)
@@ -111,8 +112,9 @@ show_figure(
 # %% [markdown]
 # ## 2  Encode once, train often
 #
-# The encoder is frozen, so each picture needs it only **once**. Training then never sees a pixel.
-# Encode in batches and without gradients, or memory fills up.
+# The encoder is **frozen**: its weights are not trained any more. So each picture needs it only
+# **once**, and training then never sees a pixel. Encode in batches and without gradients, or memory
+# fills up.
 
 
 # %%
@@ -134,8 +136,8 @@ codes = encode_all(lambda x: coder.encode(x).mean, faces, 50)
 print(f"{faces.numel():,} numbers became {codes.numel():,}: {faces.numel() // codes.numel()} to 1")
 
 # %% [markdown]
-# These codes do not have spread 1 yet, which diffusion's noise expects (lesson 06, section 9). One
-# number mends it.
+# Diffusion's noise has spread 1, and expects the same of the codes (lesson 06, section 9). They do
+# not have it yet. One number mends that.
 
 
 # %%
@@ -190,10 +192,10 @@ show_pictures(
 # %% [markdown]
 # ## 4  What should the network answer?
 #
-# At the last step our latent is *only* noise. Asked for the noise, a network could hand its input
-# back and learn nothing. So it is asked for **v**, a mixture (Salimans and Ho 2022): near the clean
-# end v is the noise, near the other end it is minus the picture. A wrapper, `from_v`, turns the
-# answer into noise again, so the samplers of lesson 05 need not know.
+# At the last time our latent is *only* noise. If we ask a network for the noise there, it can hand
+# its input back and learn nothing. So it is asked for **v**, a mixture (Salimans and Ho 2022): near
+# the clean end v is the noise, near the other end it is minus the picture. The function `from_v`
+# turns the answer into noise again, so the samplers of lesson 05 need no change.
 #
 # {fold In symbols}
 # $$v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0, \qquad
@@ -208,10 +210,11 @@ again = abar.sqrt() * v + (1 - abar).sqrt() * xt
 print("the second formula gives the noise back:", torch.allclose(again, noise, atol=1e-6))
 
 # %% [markdown]
-# ## 5  Pixels against latents, in equal time
+# ## 5  Pixels against latents, in about equal time
 #
-# Both train from scratch on the same thousand pictures: 70 steps of 32 on latents, and on
-# pixels, generously, 5 steps of 8. **Guess** what each draws afterwards.
+# Both train from scratch on the same thousand pictures: 70 steps of 32 pictures on latents, 5 steps
+# of 8 pictures on pixels. How many seconds each took stands in a picture below. **Guess** what each
+# draws afterwards.
 
 
 # %%
@@ -242,8 +245,9 @@ share = pixel_seconds / latent_seconds
 print(f"the pixels had at least a quarter of the latents' time: {share > 0.25}")
 
 # %% [markdown]
-# Now the sampler, for latents. You have written it in lesson 05; new are the last two steps: undo
-# the scale, and decode. `guess_noise(x, t)` takes a whole number `t`, and at t = -1 alpha-bar is 1.
+# Now the sampler, for latents. You have written its moves in lesson 05. New are two things at the
+# end: undo the scale, and decode. `guess_noise(x, t)` takes a whole number `t`. At t = -1 alpha-bar
+# is 1.
 
 
 # %%
@@ -288,9 +292,10 @@ show_pictures(
 )
 
 # %% [markdown]
-# The pixels were drawn in 6 steps, the latents in 20: another price of working on pixels. The eye is
-# clear, but a number is better. The **energy distance** compares two *sets* of pictures: the mean
-# distance between them, less that within each. It is about 0 if they could have been swapped.
+# To save time, the pixels were drawn in 6 steps and the latents in 20. The difference can be seen,
+# but a number is better. The **energy distance** compares two *sets* of pictures: twice the mean
+# distance from one set to the other, minus the mean distance within each set. It is about 0 if
+# pictures of the two sets could be swapped and nobody would notice.
 
 # %%
 unseen = emoji.load(["noto"], split="validation").pictures[:]
@@ -315,7 +320,7 @@ show_figure(
 # %% [markdown]
 # ## 6  With more patience
 #
-# The bundled weights are the same UNet, trained for longer, on all five styles.
+# The course comes with weights for the same UNet, trained for longer, on all five styles.
 
 # %%
 patient = weights.load_into(emoji_unconditional(), "emoji_unconditional")
@@ -329,7 +334,7 @@ show_pictures(
 )
 
 # %% [markdown]
-# New, or copied? Beside each drawing stands the nearest of all its training pictures.
+# Are these new, or copied? Beside each drawing we put the nearest of all training pictures.
 
 # %%
 everything = emoji.load(split="train")
@@ -352,7 +357,8 @@ show_pictures(
 # %% [markdown]
 # ## 7  Break it on purpose: forget the scale
 #
-# The UNet learned on latents of spread 1. What if we decode them as they are?
+# The UNet learned on latents of spread 1. What if we decode its latents with the wrong scale, half
+# or twice the right one? **Guess** what the drawings look like.
 
 # %%
 wrong = {
@@ -375,8 +381,8 @@ show_pictures(
 # %% [markdown]
 # ## 8  A look inside: what it guesses on the way
 #
-# After every move the sampler has a guess of the clean latent. Decoded, it shows what is decided
-# when.
+# After every move the sampler has a guess of the clean latent. Decoded, this guess shows what is
+# decided early, and what late. And how wrong is it, from the first time to the last?
 
 # %%
 start = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(5))
@@ -416,8 +422,9 @@ show_curves(
 # %% [markdown]
 # ### Play: walk between two seeds
 #
-# A seed is a starting noise, and a starting noise is a picture. What lies between two of them?
-# Noise must keep its spread, so we walk on an arc, not on the straight line.
+# A seed gives a starting noise, and a starting noise becomes a picture. What lies between two of
+# them? Half-way on the straight line the spread of the noise would be too small, so we walk on an
+# arc, which keeps it.
 
 
 # %%
@@ -468,8 +475,10 @@ explore(
 # {fold 2. Why does noise on latents decode to blobs?}
 # Each latent place stands for 8 x 8 pixels, so a wrong number there changes a whole patch.
 # {end}
-# {fold 3. Why is v a better question than the noise when nothing else is left?}
-# Then the noise is the input itself and there is nothing to learn; v asks for the picture.
+
+# %% [markdown]
+# {fold 3. Where nothing but noise is left, why is v a better question than the noise?}
+# There the noise is the input itself, so there is nothing to learn. v asks for the picture.
 # {end}
 # {fold 4. How many numbers does Stable Diffusion's UNet look at, for 512 x 512 pixels?}
 # 4 x 64 x 64 = 16,384 instead of 786,432.
@@ -486,10 +495,10 @@ print(f"question 4: {small:,} instead of {large:,}, one {large // small}th")
 # ## Recap
 #
 # 1. Diffusion does not mind what its numbers mean: it works on latents as on pixels.
-# 2. Latents are 48 times fewer, and a step costs a small part of the time and memory.
+# 2. Latents are 48 times fewer numbers, and a step costs a small part of the time and memory.
 # 3. A data set is encoded once; a scale brings it to spread 1; after sampling it is undone.
 # 4. With v-prediction there is something to learn at every time, pure noise included.
-# 5. In equal time latents get to coloured shapes while pixels are still at snow.
+# 5. In about equal time latents get to coloured shapes while pixels are still at snow.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
@@ -497,7 +506,8 @@ print(f"question 4: {small:,} instead of {large:,}, one {large // small}th")
 # This *is* Stable Diffusion, without the text: the loop in the middle of the diagram, and the
 # decoder after it. What is missing is a way to say what to draw. It starts with words as numbers:
 # [lesson 08](08_word2vec.ipynb).
-#
+
+# %% [markdown]
 # ## Further reading
 #
 # - R. Rombach and others: High-Resolution Image Synthesis with Latent Diffusion Models (2022).
