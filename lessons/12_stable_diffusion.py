@@ -36,9 +36,9 @@ from course_lib.widgets import choice, explore, slider, text
 # %% [markdown]
 # ## 1  Every box, once more
 #
-# Each box of the diagram has had its lesson. What is missing is wires. The weights are the
-# course's own: trained on a processor without a GPU, on five styles of emoji, and bundled.
-# **Guess** which of the three networks has the most weights.
+# Each box of the diagram has had its lesson. What is missing are the wires between them. The
+# weights are the course's own: they were trained without a GPU, on five styles of emoji, and come
+# with the course. **Guess** which of the three networks has the most weights.
 
 # %%
 model = trained()
@@ -60,7 +60,8 @@ print("ids", tuple(ids.shape), "-> context", tuple(context.shape))
 
 # %% [markdown]
 # **Noise and times** (lessons 03 to 05). The picture begins as 256 random numbers: a latent of four
-# channels, 8 x 8. A seed is a beginning. Twenty times will be visited, from all noise to none.
+# channels, 8 x 8. The seed decides which numbers. Twenty times will be visited, from all noise down
+# to little; the last step ends at the clean picture.
 
 # %%
 settings = frozen()  # steps and guidance, chosen on validation captions
@@ -107,14 +108,16 @@ print("boxes:", ", ".join(vars(boxes)))
 # It was taught to answer $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1-\bar\alpha_t}\,x_0$, of which
 # `model.answers` makes the noise: $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1-\bar\alpha_t}\,x_t$.
 # So there is something to learn even at the last time, where nothing is left of the picture and
-# the noise would be no riddle (Salimans and Ho 2022; Lin et al. 2023).
+# the noise is the input itself (Salimans and Ho 2022; Lin et al. 2023).
 # {end}
 #
+
+# %% [markdown]
 # ## 2  Louder, please: guidance
 #
 # A network that half listens to the words draws something that half fits. So ask it twice, with the
-# words and without any, and go **further** in the direction in which the words have moved it.
-# **Guess** what scale 0 gives, and what scale 1.
+# words and without any, and go **further** in the direction in which the words have moved its
+# answer. **Guess** what scale 0 gives, and what scale 1.
 
 
 # %%
@@ -141,8 +144,8 @@ print("the same as the course's `guided`:", torch.allclose(mine, course(start, n
 # {fold In symbols}
 # $$\hat\epsilon = \epsilon(x_t, \varnothing) + s\,\bigl(\epsilon(x_t, c) - \epsilon(x_t, \varnothing)\bigr)$$
 #
-# To first order this raises $p(c \mid x)$ to the power $s$: pictures win that a reader would
-# caption with $c$ (Ho and Salimans 2022).
+# Simplified, this draws from $p(x)\,p(c \mid x)^s$ instead of $p(x)\,p(c \mid x)$: those pictures
+# win that a reader would caption with $c$ (Ho and Salimans 2022).
 # {end}
 #
 # ## 3  The wires
@@ -181,8 +184,8 @@ show_pictures(
 )
 
 # %% [markdown]
-# Watch it come about. After each step the network believes in some finished picture; decode that
-# belief. **Guess:** what is settled first, colour or outline?
+# Watch the picture come about. At each step the network has a guess of the finished picture; we
+# decode that guess. **Guess** yourself: what is settled first, colour or outline?
 
 # %%
 film = list(model.steps([prompt], [5], visits=settings.steps, scale=settings.scale))
@@ -237,7 +240,8 @@ print(f"captions of people with a skin tone: {share:.0%} of all in training")
 # %% [markdown]
 # ## 4  Turning the knob
 #
-# Two prompts and one seed at six guidance scales, all in one batch: a tensor will do as a scale, too.
+# Two prompts and one seed at six guidance scales, all in one batch: a tensor will do as a scale,
+# too.
 
 # %%
 scales = (0.0, 1.0, 2.0, 3.0, 7.0, 15.0)
@@ -257,8 +261,8 @@ show_pictures(
 # %% [markdown]
 # ### Negative prompts
 #
-# Nothing says that the other answer must be the one to *nothing*. Put words there, and the picture
-# moves away from them. You have written it already. **Guess** what stays the same.
+# Guidance goes away from the answer to *no words*. Put words there, and the picture moves away from
+# those: a **negative prompt**. Your `draw` can do it already. **Guess** what stays the same.
 
 # %%
 wish, unwanted = "woman pilot, noto style", "pilot"
@@ -296,8 +300,8 @@ show_pictures(
 # %% [markdown]
 # ## 5  From picture to picture
 #
-# Why begin with noise? Take a sketch, encode it, add **some** noise, and walk only the rest of the
-# way. What is coarse stays, what is fine is drawn anew.
+# Why begin with noise alone? Take a sketch, encode it, add **some** noise, and walk only the rest
+# of the way. What is coarse stays, what is fine is drawn anew.
 
 
 # %%
@@ -341,8 +345,9 @@ show_pictures(
 # %% [markdown]
 # ## 6  Only this part: inpainting
 #
-# A **mask** says where something new is wanted. After each step, what lies outside is replaced by
-# the known picture. But as noisy as its surroundings are at that moment, or they would not match.
+# A **mask** says where something new is wanted. After each step, what lies outside the mask is
+# replaced by the known picture. It must be as noisy as the part inside is at that moment, or the
+# two would not match.
 
 
 # %%
@@ -437,7 +442,8 @@ show_pictures(
 # %% [markdown]
 # ## 8  A look inside: who listens to which word?
 #
-# As in lesson 11, with the real model: the mean of all cross-attentions over all steps.
+# We look as in lesson 11, now with the whole model. Each map is the mean of all cross-attentions
+# over all steps.
 
 # %%
 asked = "woman pilot: dark skin tone, noto style"
@@ -480,8 +486,9 @@ show_pictures(
 )
 
 # %% [markdown]
-# A score that cannot be talked up: put the true picture among 99 others, the most confusable of the
-# style first (other tones, genders and roles). Is the drawing nearest to the right one?
+# Six pictures are no measure, so here is a score. Put the true picture among 99 others of its
+# style, the easiest to confuse with it first (other tones, genders and roles). Is the drawing
+# nearest to the right one?
 
 # %%
 apart = (held.small[held.questions[few]] - shrunk(composed)[:, None]).norm(dim=2)  # (20, 100)
@@ -513,10 +520,12 @@ show_pictures(
 )
 
 # %% [markdown]
-# Nearly every training caption had **one** picture, so there is nothing to do but to remember that
-# picture. A model trained on many pictures a caption has less reason to, and still remembers what it
-# saw often (Carlini et al. 2023). Where nothing could be remembered, it has to be put together.
-#
+# A training caption names the style, too, so nearly every one had only **one** picture, and
+# remembering it is the best answer. A model trained on many pictures for each caption has less
+# reason to remember, and still does so with what it saw often (Carlini et al. 2023). For a caption
+# that was kept out there is nothing to remember: the picture has to be put together.
+
+# %% [markdown]
 # ## 11  Where does the time go?
 #
 # **Guess** the slowest box, and how much faster a picture would be without guidance.
@@ -558,13 +567,16 @@ show_figure(
 )
 
 # %% [markdown]
-# So a picture costs `2 x steps` calls of the UNet. That is why samplers with fewer steps were worth
-# so much work, and why guidance is often *distilled* into a network that needs one call.
-#
+# So a picture costs `2 x steps` calls of the UNet. That is why so much work went into samplers that
+# need fewer steps. And guidance is often *distilled*: a second network learns to give the guided
+# answer in one call.
+
+# %% [markdown]
 # ## 12  What does it take to train one?
 #
-# The same class in three sizes. What cannot be run here can be **counted**: on fake tensors, which
-# have shapes and no numbers (`course_lib/cost.py`, PyTorch's FakeTensorMode and FlopCounterMode).
+# We take our UNet class in three sizes. What cannot be run here can be **counted**: on fake
+# tensors, which have shapes and no numbers (`course_lib/cost.py`, with PyTorch's FakeTensorMode and
+# FlopCounterMode).
 
 # %%
 card = weights.card("emoji_text_to_image")
@@ -592,11 +604,12 @@ for name, c in needs.items():
     )
 
 # %% [markdown]
-# A picture is one call of the UNet; a step goes forwards and back for a whole batch. Memory is that
-# of weights, gradients, AdamW, the moving average, and what the way back needs.
+# In this table *a picture* is one call of the UNet for one picture, and *a step* is one training
+# step for a whole batch, forwards and back. *Memory* is what the weights need, their gradients,
+# AdamW, the moving average, and what is kept for the way back.
 #
-# And hours? **Measured** stands on the weight's card. **Computed** assumes that a GPU reaches three
-# tenths of what its data sheet promises for 16 bits.
+# And hours? What was **measured** is written on the card of the weights. What is **computed**
+# assumes that a GPU reaches three tenths of what its data sheet promises for 16 bits.
 
 # %%
 done, hours = sum(card["steps"]), card["minutes"] / 60
@@ -613,19 +626,20 @@ for name, (steps, more) in runs.items():
     print(f"computed: {name}, {steps:,} steps: at least {said} h on {' or '.join(machines)}")
 
 # %% [markdown]
-# A computed hour is the least it can be: reading files, encoding pictures and waiting are not in it,
-# and a small network hardly makes a GPU warm. The third are the steps at 512 pixels that its makers'
-# model cards name, with batches of 2,048 pictures; they give 150,000 hours of an A100. Nobody trains that at home. Going on from its
-# weights is another matter.
+# A computed time is the least it can be: reading files, encoding pictures and waiting are not in
+# it, and a small network cannot keep a GPU busy. For Stable Diffusion 1.5 we count the steps at 512
+# pixels that its makers' model cards name, with batches of 2,048 pictures. The makers themselves
+# give 150,000 hours of an A100. Nobody trains that at home. Going on from its weights is another
+# matter.
 
 # %% [markdown]
 # ## 13  Train on
 #
 # With a GPU the next cells take the larger UNet and train it in mixed precision, from a checkpoint
-# if there is one. Without, the same code takes a few steps from the bundled weights.
+# if there is one. Without a GPU the same code takes a few steps from the course's weights.
 #
-# `OPENAI = True` lets OpenAI's text tower read the captions instead (605 MB, with a GPU only). It
-# knows far more words, but a UNet has to learn to listen to it from the start.
+# With `OPENAI = True` OpenAI's text tower reads the captions instead (a download of 605 MB; only
+# with a GPU). It knows far more words, but the UNet has to learn from the start to listen to it.
 
 # %%
 OPENAI = False
@@ -647,8 +661,9 @@ lesson = prepare(pupil, every.pictures[chosen], [every.captions[i] for i in chos
 print(f"{len(lesson)} pictures encoded and captions read; computes in {half_of(device)}")
 
 # %% [markdown]
-# The loss is lesson 05's, with lesson 11's dropped captions, under autocast: products in 16 bits,
-# sums in 32. The run is stopped after two steps, as if somebody had closed the lid, and goes on.
+# The loss asks for v (lesson 07), with lesson 11's dropped captions. It runs under **autocast**,
+# which computes large products in 16 bits and keeps the rest in 32. The run is stopped after two
+# steps, as if somebody had closed the computer, and then goes on.
 
 # %%
 folder = cache() / f"lesson_12_{width}" if big else Path(tempfile.mkdtemp())
@@ -676,12 +691,13 @@ show_pictures(
 )
 
 # %% [markdown]
-# On Colab a session ends and takes the checkpoint along. Mount your Drive and set `folder` to a
-# place there, and the next session goes on.
-#
+# On Colab the checkpoint is lost when a session ends. Mount your Drive and set `folder` to a place
+# there, and the next session goes on.
+
+# %% [markdown]
 # ## 14  Whose pictures?
 #
-# Everything that this model can draw it has from people who draw.
+# Everything that this model can draw it has learned from people who draw.
 
 # %%
 files = json.loads((bundled("data") / "manifest.json").read_text("utf-8"))["files"]
@@ -692,10 +708,10 @@ for style in emoji.STYLES:
 print("so the weights are under", card["licence"].split(",")[0])
 
 # %% [markdown]
-# These five houses allow copying, on terms that the course keeps. *Noto style* is a handwriting
-# nevertheless, and the model imitates it without having earned it. Stable Diffusion learned from
-# billions of pictures found on the web, whose makers were not asked; courts in several countries are
-# still busy with what that means.
+# These five styles may be copied, on terms that the course keeps. *Noto style* is somebody's
+# handwriting nevertheless, and the model imitates it. Stable Diffusion learned from billions of
+# pictures found on the web, whose makers were not asked; courts in several countries are still busy
+# with what that means.
 #
 # What a caption leaves open, the model fills in from what it has seen: about people, too.
 
@@ -716,10 +732,11 @@ for file in ("apple.png", "sent.jpg"):
 # One conversion, and the mark is gone. A mark helps those who want to be honest; that it is missing
 # proves nothing. Marks inside the pixels, and signed ones (C2PA), are harder to lose. What people's
 # votes can teach a model, and what can go wrong with that, is for a later lesson.
-#
+
+# %% [markdown]
 # ## 15  Play
 #
-# Where this notebook is live, the whole course is below this cell. Try what cannot be in the
+# Where this notebook is live, write your own prompt below the figure. Try what cannot be in the
 # training set. Try words that no caption had.
 
 
@@ -745,18 +762,20 @@ explore(
 # {fold 1. How often is the UNet called for one picture of 20 steps with guidance?}
 # 40 times: each step asks with the words and without.
 # {end}
-# {fold 2. Why can a negative prompt be had for nothing?}
-# Guidance compares with some context anyway; it need not be that of the empty text.
+# {fold 2. Why does a negative prompt need no extra call of the UNet?}
+# Guidance compares with some context anyway. It need not be that of the empty text.
 # {end}
 # {fold 3. At strength 0.3 of 20 steps, how many are walked, and what can they change?}
-# Six, and only what little noise covers: details, not the layout.
+# Six, and they change only what a little noise hides: details, not the layout.
 # {end}
+
+# %% [markdown]
 # {fold 4. Why is the known part noised before it is put back?}
 # The UNet expects one noise level everywhere; a clean patch would look like a part of the picture
 # that is finished and wrong.
 # {end}
-# {fold 5. Why are the true pictures' siblings among the 99 others?}
-# Among random ones a drawing with the wrong tone or gender would still be the nearest.
+# {fold 5. Why are pictures that are very like the true one among the 99 others?}
+# Among random ones a drawing with the wrong tone or gender would still be nearest to the true one.
 # {end}
 
 # %%
@@ -767,9 +786,10 @@ print("question 1:", 2 * settings.steps, "  question 3:", round(0.3 * settings.s
 #
 # 1. A sentence becomes a context; noise becomes a latent, step by step, while listening to it; the
 #    decoder makes the picture.
-# 2. Guidance asks twice and goes further; what it goes away from may be words as well.
+# 2. Guidance asks twice and goes further. What it goes away from may be words as well.
 # 3. Start from a noised picture, or put known parts back after each step, and the same model edits.
-# 4. Whether it composes is a question for captions that were held out, with hard siblings.
+# 4. Whether it composes is asked with captions that were held out, against pictures that are easy
+#    to confuse.
 # 5. What lies between this model and the large ones is size and data; what size costs can be counted.
 
 # %% [markdown]
@@ -779,6 +799,8 @@ print("question 1:", 2 * settings.steps, "  question 3:", round(0.3 * settings.s
 # weights (section 12 counts them). `course draw "a red apple" --out apple.png` draws from a
 # terminal.
 #
+
+# %% [markdown]
 # ## Further reading
 #
 # - Rombach et al. 2022, *High-Resolution Image Synthesis with Latent Diffusion Models*
