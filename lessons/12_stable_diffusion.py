@@ -661,8 +661,8 @@ lesson = prepare(pupil, every.pictures[chosen], [every.captions[i] for i in chos
 print(f"{len(lesson)} pictures encoded and captions read; computes in {half_of(device)}")
 
 # %% [markdown]
-# The loss asks for v (lesson 07), with lesson 11's dropped captions. It runs under **autocast**,
-# which computes large products in 16 bits and keeps the rest in 32. The run is stopped after two
+# The loss asks for v (lesson 07), with lesson 11's dropped captions. It runs under **autocast**:
+# large products are computed in 16 bits, what needs more care in 32. The run is stopped after two
 # steps, as if somebody had closed the computer, and then goes on.
 
 # %%
