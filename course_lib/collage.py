@@ -55,14 +55,26 @@ def recoloured(
     return torch.cat([colour.clamp(min=0).minimum(top), picture[:, 3:]], dim=1)
 
 
+def patterned(
+    thing: CutOuts, texture: Float[Tensor, "n 3 64 64"], share: Float[Tensor, "n 1 1 1"]
+) -> CutOuts:
+    """The colours of a cut-out mixed with a texture, which replaces them at 1; its shape stays."""
+    opacity = thing[:, 3:]
+    return torch.cat([torch.lerp(thing[:, :3], texture * opacity, share), opacity], dim=1)
+
+
 def thrown(
     things: Float[Tensor, "2 m 4 64 64"],
     n: int,
     smallest: float,
     largest: float,
+    variety: float,
     g: torch.Generator,
 ) -> CutOuts:
-    """`n` cut-outs drawn at random, each at some size, angle and place, half of them mirrored."""
+    """`n` cut-outs drawn at random, each at some size, angle and place, half of them mirrored.
+
+    With variety they are bent as well.
+    """
     which = torch.randint(things.shape[1], (n,), generator=g)
     share = smallest + (largest - smallest) * torch.rand(n, 1, generator=g)
     level = (share[:, 0] < 0.6).long()
@@ -72,7 +84,18 @@ def thrown(
     mirror = torch.randint(2, (n, 1), generator=g) * 2 - 1
     angle = math.radians(25) * (2 * torch.rand(n, generator=g) - 1)
     size = share * stretch * torch.cat([mirror, torch.ones(n, 1)], dim=1)
-    return placed(things[level, which], centre, size, angle)
+    bend = bends(n, 0.12 * variety, g) if variety else None
+    return placed(things[level, which], centre, size, angle, bend)
+
+
+def bends(n: int, much: float, g: torch.Generator) -> Float[Tensor, "n 64 64 2"]:
+    """Smooth random shifts, as on a sheet of rubber (elastic deformation, Ronneberger 2015).
+
+    `much` is their spread, as a share of half a cell.
+    """
+    knots = much * torch.randn(n, 2, 5, 5, generator=g)
+    shifts = F.interpolate(knots, (SIZE, SIZE), mode="bilinear", align_corners=True)
+    return shifts.permute(0, 2, 3, 1)
 
 
 def placed(
@@ -80,14 +103,18 @@ def placed(
     centre: Float[Tensor, "n 2"],
     size: Float[Tensor, "n 2"],
     angle: Float[Tensor, " n"],
+    bend: Float[Tensor, "n 64 64 2"] | None = None,
 ) -> CutOuts:
-    """Each cut-out turned by `angle`, `size` (x, y) times as large, its middle at `centre`."""
+    """Each cut-out turned by `angle`, `size` (x, y) times as large, its middle at `centre`.
+
+    `bend` shifts where each pixel comes from, in halves of a cell.
+    """
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)  # (n, 2, 2)
     back = turn / size[:, :, None]  # from the scene's pixels to the cell's
     shift = -(back @ (centre[:, :, None] / 32 - 1))
     grid = F.affine_grid(torch.cat([back, shift], 2), [len(cells), 4, SIZE, SIZE], False)
-    return F.grid_sample(cells, grid, align_corners=False)
+    return F.grid_sample(cells, grid if bend is None else grid + bend, align_corners=False)
 
 
 def windows(

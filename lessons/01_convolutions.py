@@ -79,10 +79,8 @@ things = torch.stack([mask == i for i in (1, 2, 3)])  # (3, h, w), one plane a t
 pixels = ((coffee + 1) * 127.5).byte()
 colours = [style.colour for style in (PALETTE[4], PALETTE[2], PALETTE[1])]
 boxes = masks_to_boxes(things)
-names = ["saucer", "cup", "spoon"]
-pen = {"width": 4, "label_colors": "white", "fill_labels": True}
-located = draw_bounding_boxes(pixels, boxes[1:2], ["cup"], colours[1:2], **pen)
-detected = draw_bounding_boxes(pixels, boxes, names, colours, **pen)
+located = draw_bounding_boxes(pixels, boxes[1:2], colors=colours[1:2], width=4)
+detected = draw_bounding_boxes(pixels, boxes, colors=colours, width=4)
 kinds = torch.stack([things[:2].any(0), things[2]])  # crockery, cutlery
 semantic = draw_segmentation_masks(pixels, kinds, alpha=0.7, colors=colours[1:])
 instances = draw_segmentation_masks(pixels, things, alpha=0.7, colors=colours)
@@ -93,8 +91,8 @@ show_pictures(
     [picture.float() / 127.5 - 1 for picture in five],
     [
         "1 classification: coffee",
-        "2 localisation: one box",
-        "3 detection: a box for each thing",
+        "2 localisation: the cup",
+        "3 detection: saucer, cup, spoon",
         "4 semantic: a kind for each pixel",
         "5 instance: a thing for each pixel",
     ],
@@ -169,7 +167,7 @@ camera = F.interpolate(photographs.load("camera")[None, :1], size=(128, 128), mo
 patch = camera[66:72, 69:77]
 show_heatmap(
     patch,
-    caption="48 pixels of a photograph as numbers: an edge runs through them.",
+    caption="48 pixels of a photograph as numbers: a bright tripod, a dark sleeve on its left.",
     width=420,
 )
 
@@ -357,7 +355,7 @@ found = conv2d_channels(F.avg_pool2d(coffee, 2), spot)
 show_pictures(
     [F.avg_pool2d(coffee, 2), *found],
     ["the photograph", "how red", "how green", "how blue"],
-    caption="three kernels of 1x1 pixel, three deep. Saucer and table are red; the white cup is none.",
+    caption="three kernels of 1x1 pixel, three deep. Saucer and table are red; the white cup is none of the three.",
     size=140,
 )
 
@@ -440,7 +438,7 @@ widths = [int(mask.any(dim=0).sum()) for mask in seen]
 show_pictures(
     [s[None] for s in seen],
     [f"{name}: {n} wide" for name, n in zip(plans, widths, strict=True)],
-    caption="white: input pixels that change one output pixel. Stride widens the view for nothing.",
+    caption="white: input pixels that change one output pixel. Stride widens the view at no cost in weights.",
     size=200,
     numbers=f"widths {widths} of 33; weights {[9 * len(p) for p in plans.values()]}",
 )
@@ -474,7 +472,7 @@ show_curves(
     x_label="layers of 3x3",
     y_label="pixels seen",
     log_y=True,
-    caption="without stride the view grows by 2 a layer; with stride 2 it doubles.",
+    caption="without stride the view grows by 2 a layer; with stride 2 it about doubles.",
     numbers=f"8 layers see {receptive_field([3] * 8, [1] * 8)} pixels without stride, "
     f"{receptive_field([3] * 8, [2] * 8)} with",
 )
@@ -512,7 +510,7 @@ def shuffled(x):
     return x.flatten(2)[:, :, order].unflatten(2, (16, 16))
 
 
-examples = test_x[[0, 300, 600]]
+examples = test_x[[9, 308, 602]]
 show_pictures(
     torch.cat([examples, shuffled(examples)]) / 3,
     ["brick", "grass", "gravel", "shuffled", "shuffled", "shuffled"],
@@ -604,7 +602,7 @@ with torch.no_grad():
 show_pictures(
     (answers / answers.amax() * 4 - 1).flatten(0, 1)[:, None],
     [f"kernel {i}" for i in range(8)] + [""] * 16,
-    caption="the kernels' answers to brick (top), grass and gravel: each wakes other ones.",
+    caption="the kernels' answers to brick (top), grass and gravel: each texture wakes other kernels.",
 )
 
 # %% [markdown]

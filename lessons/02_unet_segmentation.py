@@ -89,7 +89,7 @@ show_pictures(
 nothing = torch.zeros(500, 1, 64, 64, dtype=torch.bool)
 right = accuracy(nothing, masks).mean().item()
 print(f"no fish anywhere: more than 80 % of the pixels right: {right > 0.8}")
-print(f"nearly all of some pictures right, at most {accuracy(nothing, masks).max():.0%}")
+print(f"the picture that suits it best: {accuracy(nothing, masks).max():.0%} right")
 
 # %% [markdown]
 # Most of a picture is not fish, so saying nothing looks clever. A fairer measure looks at the fish
@@ -561,7 +561,7 @@ show_pictures(
     columns=4,
     size=100,
     caption="each photograph, and beside it what the network leaves lit as fish. Some are found "
-    "well; others fall to pieces: these were made with water, light and lens, not with scissors.",
+    "well; others fall to pieces: the network has never seen a real photograph of the sea.",
     numbers=f"{len(real)} photographs of {real.shape[3]} x {real.shape[2]}, no score",
 )
 

@@ -220,7 +220,6 @@ torch.manual_seed(0)
 unet = tiny()
 order = torch.randint(400, (100, 12))
 losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100, lr=2e-3)
-half_done = unet
 
 # %% [markdown]
 # That took some seconds. The course comes with the same network after some minutes of training; from here on `unet` is
@@ -413,7 +412,8 @@ show_curves(
     {"called noise": (levels, called_noise)},
     x_label="noise level",
     y_label="share of a pixel's change",
-    caption="the noisier the picture, the less the network believes a single pixel.",
+    caption="the noisier the picture, the less the network believes a single pixel; above level 0.7 this "
+    "changes little.",
     numbers=f"at level 1 it calls more of it noise than at 0.02: {called_noise[-1] > called_noise[0] + 0.1}",
 )
 

@@ -74,8 +74,8 @@ kinds = {
     "scaled linear": schedule.scaled_linear(),
 }
 show_curves(
-    {name: s.alpha_bar[::25].tolist() for name, s in kinds.items()},
-    x_label="t / 25",
+    {name: (list(range(0, 1000, 25)), s.alpha_bar[::25].tolist()) for name, s in kinds.items()},
+    x_label="t",
     y_label="alpha-bar: share of picture",
     caption="three schedules. Linear (2020) is nearly all noise at two thirds; cosine (2021) is even; "
     "scaled linear is Stable Diffusion's.",
@@ -418,18 +418,19 @@ print(
 print("asked     " + "".join(f"{n:>14}" for n in card["evaluations"]))
 for name in ("ddpm", "ddim", "heun", "dpm_solver_pp"):
     row = [f"{a:6.1f} {b:5.1f}" for a, b in table[name]]
-    print(f"{name:13} " + "  ".join(row) + "   (shape, texture)")
+    print(f"{name.replace('dpm_solver_pp', 'dpm++'):13} " + "  ".join(row) + "   (shape, texture)")
 
 # %%
 show_curves(
     {
-        name: (card["evaluations"], [sum(p) for p in table[name]])
+        name.replace("dpm_solver_pp", "dpm++"): (card["evaluations"], [sum(p) for p in table[name]])
         for name in ("ddpm", "ddim", "heun", "dpm_solver_pp")
     }
     | {"real boots": (card["evaluations"], [sum(table["real"])] * len(card["evaluations"]))},
     x_label="how often the network was asked",
     y_label="distance, shape + texture",
     log_y=True,
+    height=360,
     caption="the measured distance to real boots, lower is better; the floor is what as many real boots score.",
 )
 
@@ -595,7 +596,7 @@ show_pictures(
     torch.cat(finals),
     columns=4,
     size=90,
-    caption="four walks, half-way the same, then finished with other fresh noise (rows): the same boots, other details.",
+    caption="four walks, half-way the same, then finished with other fresh noise (rows): related boots, other details.",
     numbers=f"more alike than different boots: {bool(alike)}",
 )
 

@@ -104,7 +104,7 @@ show_curves(
 # We make an encoder that ends in only **two numbers**, and a decoder that starts from them. They
 # are trained with one wish: the picture should come back. Nobody says what the numbers should
 # mean. This is an **autoencoder** (Hinton and Salakhutdinov 2006). Our pictures are the digits of
-# MNIST, 784 pixels each.
+# MNIST, 784 pixels each. **Guess:** can two numbers say which digit it is, and how it was written?
 
 # %%
 train_x, train_y = digits.load("train")
@@ -112,8 +112,7 @@ test_x, test_y = digits.load("test")
 show_pictures(
     test_x[:8],
     size=56,
-    caption="digits that people wrote, 28 x 28 pixels. **Guess:** can two numbers say which, "
-    "and how?",
+    caption="digits that people wrote, 28 x 28 pixels.",
 )
 
 # %% [markdown]
@@ -160,7 +159,7 @@ show_pictures(
     torch.cat([test_x[:8], *(b[:8] for b in back.values())]),
     ["drawn by people", *[""] * 7, *(t for d in back for t in (f"from {d} numbers", *[""] * 7))],
     size=56,
-    caption="two numbers give the right kind of digit, mostly; ten give this very digit.",
+    caption="two numbers often give another digit (a 4 comes back as a 9); ten come close to this very one.",
 )
 
 # %%
@@ -208,8 +207,8 @@ with torch.no_grad():
 together = nearest_is_same(plain_codes)
 draw_plane(
     plain_codes,
-    "equal digits lie together, though no label was ever given; ones, zeros and sixes lie far "
-    "apart.",
+    "equal digits lie near each other, though no label was ever given: ones far on the left, sevens "
+    "below, zeros on the right.",
     f"the nearest neighbour is the same digit for more than half: {together > 0.5}; by chance a "
     "tenth",
 )
@@ -299,7 +298,7 @@ ax.set_aspect("equal")
 show_figure(
     fig,
     caption="two codes as clouds: the same noise, made wider or narrower and moved to its mean.",
-    numbers=f"spreads {', '.join(f'{p.std().item():.1f}' for p in clouds.values())}",
+    numbers=f"spreads {', '.join(f'{p.std(dim=0).mean().item():.1f}' for p in clouds.values())}",
 )
 
 # %% [markdown]
@@ -344,8 +343,8 @@ vae = DigitVAE(2)
 g = torch.Generator().manual_seed(1)
 losses = train(vae.parameters(), batches(), lambda x: vae.loss(x, g), steps=1500, lr=2e-3)
 show_curves(
-    {"error + pull": losses[::15]},
-    x_label="step / 15",
+    {"error + pull": (list(range(0, 1500, 15)), losses[::15])},
+    x_label="step",
     y_label="loss",
     caption="the loss of the variational autoencoder falls as any other's does.",
 )
@@ -485,7 +484,7 @@ show_pictures(
     torch.cat([theirs, back]),
     ["JPEG, quality 1", *[""] * 7, "ours", *[""] * 7],
     size=64,
-    caption="a codec that has seen ten thousand emoji beats one made for everything, on emoji.",
+    caption="a codec that has seen fourteen thousand pictures of emoji beats one made for everything, on emoji.",
     numbers=f"JPEG took over 512 bytes for each: {min(n for _, n in of_jpeg) > 512}; ours has "
     "the better PSNR: "
     f"{psnr(back, pictures).mean().item() > psnr(theirs, pictures).mean().item()}",
@@ -534,7 +533,9 @@ with torch.no_grad():
     scaled = add_noise(latents, noise, t, schedule)
     large = add_noise(latents * 5, noise, t, schedule) / 5
     shown = torch.cat([coder.to_pictures(x) for x in (latents, large, scaled)])
-print(f"this VAE's scale is a number between 0.05 and 5: {0.05 < coder.scale.item() < 5}")
+print(
+    f"this VAE's scale: {coder.scale.item():.2f}, 1 divided by a spread of {1 / coder.scale.item():.1f}"
+)
 show_pictures(
     shown,
     ["no noise", "t = 500, spread 5", "t = 500, spread 1"],

@@ -124,6 +124,29 @@ def test_variety_changes_colours_but_not_which_fish_is_where():
     assert (plain - varied).abs().mean() > 0.05
 
 
+def test_a_pattern_changes_colours_and_leaves_the_shape():
+    thing, texture = fish._box("train").fish[0, :4], torch.rand(4, 3, 64, 64)
+    whole, none = torch.ones(4, 1, 1, 1), torch.zeros(4, 1, 1, 1)
+    torch.testing.assert_close(collage.patterned(thing, texture, none), thing)
+    changed = collage.patterned(thing, texture, whole)
+    torch.testing.assert_close(changed[:, 3], thing[:, 3])
+    torch.testing.assert_close(changed[:, :3], texture * thing[:, 3:])
+
+
+def test_a_bend_shifts_where_pixels_come_from_smoothly():
+    thing = fish._box("train").fish[0, :3]
+    middle, ones = torch.full((3, 2), 32.0), torch.ones(3, 2)
+    across = torch.zeros(3, 64, 64, 2)
+    across[..., 0] = 4 / 32  # four pixels to the right
+    moved = collage.placed(thing, middle, ones, torch.zeros(3), across)
+    torch.testing.assert_close(moved[..., :-4], thing[..., 4:])
+    bends = collage.bends(500, 0.1, torch.Generator().manual_seed(0))
+    assert bends.shape == (500, 64, 64, 2)
+    assert bends[:, 0, 0].std().item() == pytest.approx(0.1, rel=0.1)  # a knot
+    assert (bends[:, 1:] - bends[:, :-1]).abs().max() < 0.1
+    assert not collage.bends(2, 0.0, torch.Generator()).any()
+
+
 def test_a_camouflaged_fish_has_the_mean_colour_of_what_it_covers():
     thing = fish._box("train").fish[0, :4]
     behind = torch.tensor([0.4, 0.5, 0.45])[None, :, None, None].expand(4, 3, 64, 64)

@@ -22,6 +22,7 @@ from course_lib.collage import (
     levels,
     lit,
     paste,
+    patterned,
     placed,
     recoloured,
     sometimes,
@@ -57,7 +58,8 @@ def scenes(
     `split` names the fish and the decoys ("train", "validation" or "test"), `backgrounds` whose
     backgrounds they swim on ("same": those of `split`). Each scene shows one fish or two, some of
     them tinted towards what is behind, and with `decoys` up to three things that are not fish.
-    `variety` (0 to 1) changes colours and mixes backgrounds, for training.
+    `variety` (0 to 1) bends what is pasted, changes its colours and patterns, and mixes backgrounds:
+    for training.
 
     Raises ValueError for a split that there is not, or a variety outside 0 to 1.
     """
@@ -67,14 +69,17 @@ def scenes(
     box = _box(split)
     behind = box if backgrounds == "same" else _box(backgrounds)
     picture = windows(behind.backgrounds, n, variety, g)
-    mask = torch.zeros(n, 1, SIZE, SIZE)
+    texture, mask = picture, torch.zeros(n, 1, SIZE, SIZE)
     # (which, how often, from what share of its size, to what share), from the back to the front
     layers = [(box.fish, 1.0, 0.55, 1.0), (box.fish, 0.15, 0.45, 0.8)]
     if decoys:
         far = [(box.decoys, 0.6, 0.4, 1.0), (box.decoys, 0.2, 0.4, 0.9)]
         layers = [*far, *layers, (box.decoys, 0.15, 0.3, 0.45)]
     for things, often, smallest, largest in layers:
-        thing = thrown(things, n, smallest, largest, g)
+        thing = thrown(things, n, smallest, largest, variety, g)
+        if variety:  # each with a piece of another scene's background
+            texture = texture.roll(1, 0)
+            thing = patterned(thing, texture, sometimes(0.6 * variety, between(0.3, 0.9, n, g), g))
         thing = lit(recoloured(thing, 0.6 * variety, g), between(0.75, 1.25, n, g))
         thing = camouflaged(thing, picture, sometimes(0.4, between(0.3, 0.8, n, g), g))
         thing = thing * (torch.rand(n, 1, 1, 1, generator=g) < often)

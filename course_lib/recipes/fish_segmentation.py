@@ -12,7 +12,7 @@ from course_lib.recipes.common import bfloat16, card, cycles
 from course_lib.segmentation import iou, segmentation_loss
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
-STEPS = (2500, 5000)
+STEPS = (4000,)
 
 
 def segmentation(folder: Path, steps: tuple[int, ...] = STEPS) -> Path:
@@ -33,7 +33,7 @@ def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, .
 
     def loss_of(generator: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**31, (1,), generator=generator))
-        pictures, masks = fish.scenes(16, seed, "train", variety=0.6)
+        pictures, masks = fish.scenes(16, seed, "train", variety=1.0)
         with bfloat16():
             logits = model(pictures)
         return segmentation_loss(logits.float(), masks)
