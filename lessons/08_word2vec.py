@@ -681,9 +681,9 @@ explore(
 # ## Where this sits in Stable Diffusion
 #
 # The prompt becomes vectors first: CLIP's text tower begins with one such list, which is learned
-# together with the rest. But in such a list "bank" has only one vector, for a river's and for one
-# with money. Letting words change each other is the next step: [lesson
-# 09](09_self_attention.ipynb).
+# together with the rest. But in such a list "bank" has only one vector, for the bank of a river and
+# for the one with money. Letting words change each other is the next step:
+# [lesson 09](09_self_attention.ipynb).
 
 # %% [markdown]
 # ## Further reading
