@@ -58,8 +58,8 @@ def scenes(
     `split` names the fish and the decoys ("train", "validation" or "test"), `backgrounds` whose
     backgrounds they swim on ("same": those of `split`). Each scene shows one fish or two, some of
     them tinted towards what is behind, and with `decoys` up to three things that are not fish.
-    `variety` (0 to 1) bends what is pasted, changes its colours and patterns, and mixes backgrounds:
-    for training.
+    `variety` (0 to 1) is for training: it bends what is pasted, changes its colours and patterns,
+    and mixes backgrounds.
 
     Raises ValueError for a split that there is not, or a variety outside 0 to 1.
     """
