@@ -244,10 +244,10 @@ show_heatmap(
 # %% [markdown]
 # ## 5  Masks: who may look where
 #
-# Short sentences are filled up with empty words, and no word should listen to those. And a network
-# that writes word after word must not look at words to come: its mask is **causal**. CLIP's text
-# tower, which Stable Diffusion uses, writes nothing, but it has a causal mask, too. Either mask is
-# a table of yes and no.
+# A **mask** is a table of yes and no: who may listen to whom. In a batch all sentences must be
+# equally long, so short ones are filled up with empty words, and no word should listen to those.
+# And a network that writes word after word must not look at words to come: its mask is **causal**.
+# CLIP's text tower, which Stable Diffusion uses, writes nothing, but it has a causal mask, too.
 
 
 # %%
@@ -376,8 +376,8 @@ with torch.no_grad():
 #
 # Every sentence has one good and one bad adjective, in either order, and "not" or "very" before
 # one of them. It is praise if "not" stands before the bad one, or "very" before the good one. The
-# same words make as many sentences of praise as of blame, so who only counts words is right exactly
-# half the time.
+# same words make as many sentences of praise as of blame, so a reader that only counts words is
+# right exactly half the time.
 
 # %%
 seen, unseen = sentences("train"), sentences("test")
