@@ -353,7 +353,7 @@ print(f"less on unknown fish and backgrounds, but above 0.3: {0.3 < unknown < kn
 # two things: time, and **more to see**. The bundled weights come from a longer run. In it every
 # scene of every step is composed afresh, so none can be learned by heart.
 #
-# The 21 kinds of fish can. A run that changed little but colours found more and more of *them*, and
+# The few kinds of fish can. A run that changed little but colours found more and more of *them*, and
 # less and less of unknown ones. So each fish is also bent like a sheet of rubber, as the cells of the
 # 2015 paper were, and often wears another pattern: what stays is its shape.
 # (`course train segmentation` repeats it.)

@@ -175,8 +175,8 @@ except ImportError:
 # %% [markdown]
 # ## 4  One space
 #
-# Both towers end in vectors of the same length, so a picture can be compared with a text. What
-# should count is where a vector points, not how long it is: the **cosine**.
+# Both towers end in vectors of equally many numbers, so a picture can be compared with a text. What
+# should count is where a vector points, not how long it is. So we compare by the **cosine**.
 
 
 # %%
@@ -359,8 +359,9 @@ show_heatmap(
 # %% [markdown]
 # ### Break it on purpose: no wrong answers
 #
-# Why not simply pull right pairs together? The same network, the same steps, but the loss is one
-# minus the cosine of the right pairs, and nothing else.
+# Why not simply pull right pairs together? We train the same network on the same pairs, but the
+# loss is one minus the cosine of the right pairs, and nothing else. A quarter of the steps is
+# enough to see what comes of it.
 
 # %%
 torch.manual_seed(0)
@@ -390,15 +391,15 @@ show_heatmap(
 
 # %% [markdown]
 # The wrong pairs are what keeps the vectors apart. Those that are almost right are **hard**, and
-# they teach most: to tell *woman pilot* from *man pilot*, that one word must count. So half of each
-# batch of the course's own CLIP is made of families: pilots of both genders, skin tones of one
-# person, one emoji in several styles.
+# teach what the others cannot: to tell *woman pilot* from *man pilot*, that one word must count. So
+# half of each batch of the course's own CLIP is made of families: pilots of both genders, skin
+# tones of one person, one emoji in several styles.
 
 # %% [markdown]
 # ## 7  A search engine
 #
-# From here on we use the course's own CLIP, which comes with it: trained for longer, on all styles.
-# It searches pictures that it has **never seen**.
+# From here on we use the CLIP that comes with the course: trained for longer, on all styles. It
+# searches pictures that it has **never seen**.
 
 # %%
 test = emoji.load(split="test")
