@@ -100,7 +100,7 @@ took = {
 fig, (ax,) = new_figure(height=140)
 for i, (name, value) in enumerate(took.items()):
     ax.barh([name], [value * 1000], color=PALETTE[i].colour, hatch=PALETTE[i].hatch, edgecolor="w")
-ax.set(xscale="log", xlabel="milliseconds a training step (logarithmic)")
+ax.set(xlabel="milliseconds a training step")
 faster = took["on pixels"] / took["on latents"]
 show_figure(
     fig,
@@ -288,7 +288,8 @@ show_pictures(
     torch.cat([by_pixels, by_latents[:8]]),
     ["on pixels", *[""] * 7, "on latents", *[""] * 7],
     size=64,
-    caption="after equal time: above still snow and stains, below first coloured shapes on paper.",
+    caption="after about equal time: above snow and stains (6 steps of drawing), below first coloured "
+    "shapes on paper (20 steps).",
 )
 
 # %% [markdown]
@@ -312,7 +313,7 @@ for i, (name, value) in enumerate(distance.items()):
 ax.set(xlabel="energy distance to unseen pictures (0 is best)", xlim=(-0.02, 1.2 * of_pixels))
 show_figure(
     fig,
-    caption="latents are nearer to real pictures than pixels after equal time; real ones are "
+    caption="latents are nearer to real pictures than pixels after about equal time; real ones are "
     "nearest.",
     numbers=f"in this order: {of_real < of_latents < of_pixels}",
 )
@@ -349,8 +350,8 @@ show_pictures(
     pairs,
     ["drawn", "nearest"] * 8,
     size=64,
-    caption="in each pair left the drawing, right the nearest training picture: related, seldom "
-    "the same.",
+    caption="in each pair left the drawing, right the nearest training picture: alike in colour and "
+    "outline, not the same thing.",
     numbers=f"none is an exact copy: {bool((apart > 0.5).all())}",
 )
 
@@ -414,8 +415,8 @@ show_curves(
     {"error of the guessed x0": (levels.tolist(), errors)},
     x_label="time t",
     y_label="mean squared error",
-    caption="the later the time, the less it can know: the error of its guess climbs towards "
-    "blind guessing.",
+    caption="the later the time, the less it can know: the error of its guess climbs to about 1, that "
+    "of a blind guess.",
     numbers=f"larger at the end than at the start: {errors[-1] > errors[0]}",
 )
 

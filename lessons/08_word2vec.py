@@ -323,7 +323,7 @@ show_heatmap(
     y_labels=list(tests),
     decimals=2,
     width=480,
-    caption="share of questions with the right word among the first five. More text, better answers.",
+    caption="share of questions with the right word among the first five: more reading, better answers.",
     numbers=f"the longer-trained lists beat two readings: {bool((share[1] > share[0]).all())}; "
     f"GloVe beats both: {bool((share[2] >= share[:2].amax(0)).all())}",
 )
@@ -482,9 +482,10 @@ def flat(vectors, k):
 
 def draw_map(ax, groups, at):
     for line, style in zip(groups.values(), PALETTE, strict=False):
-        for word in line.split():
+        for k, word in enumerate(line.split()):
             ax.plot(*at[word][:, None], style.marker, color=style.colour, markersize=4)
-            ax.text(*at[word], " " + word, color=style.colour, fontsize=9)
+            side = ("bottom", "top")[k % 2]
+            ax.text(*at[word], " " + word, color=style.colour, fontsize=9, va=side)
 
 
 # %%

@@ -103,7 +103,7 @@ ax.set_xticks(range(7), sentence, rotation=30)
 ax.legend()
 show_figure(
     fig,
-    caption="every word has grown, those with many friends most. A few such layers explode.",
+    caption="every word has grown, most of all those with many words like them.",
     numbers=f"every word is longer than before: {bool((after > before).all())}",
 )
 
@@ -316,7 +316,8 @@ maps = attention_weights(2 * pieces, 2 * pieces)[0]
 fig, axes = new_figure(1, 2, width=640, height=300)
 for i, ax in enumerate(axes):
     ax.imshow(maps[i], cmap="cividis", vmin=0, vmax=1)
-    ax.set(title=f"head {i + 1}", xticks=[])
+    ax.set(title=f"head {i + 1}")
+    ax.set_xticks(range(7), sentence, rotation=90)
     ax.set_yticks(range(7), sentence if i == 0 else [])
 show_figure(
     fig,
@@ -546,7 +547,8 @@ show_heatmap(
     x_labels=["if all alike", "block 1", "block 2"],
     decimals=2,
     width=420,
-    caption="where the shares go, over all unseen sentences, beside looking at all alike.",
+    caption='in block 2 "not", "very" and the adjectives get more than if all were looked at alike, the '
+    "other words less.",
     numbers=f"the deciding words get more in block 2 than if all were alike: "
     f"{bool(table[:2, 2].sum() > table[:2, 0].sum())}",
 )

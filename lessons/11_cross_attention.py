@@ -62,7 +62,7 @@ inside = looks_from(*here)[place].sum()
 show_heatmap(
     looks_from(*here),
     width=320,
-    caption="one pixel of the first shape looks at all of that shape, and nowhere else.",
+    caption="one pixel of the blue disc (second picture above) looks at all of the disc, and nowhere else.",
     numbers=f"more than nine tenths of its attention lies inside the shape: {bool(inside > 0.9)}",
 )
 
@@ -252,7 +252,7 @@ show_curves(
     {"loss": smooth},
     x_label="steps, in fives",
     y_label="loss, mean of 20",
-    caption="most of the noise is found within the first steps; what the words tell is in the last, slow part.",
+    caption="the loss falls fast at first, then slowly and for long.",
 )
 
 # %% [markdown]
@@ -305,7 +305,8 @@ def from_words(first, first_shape, second, second_shape):
 
 explore(
     from_words,
-    caption="one caption, four seeds: the colours come from the words, the places from the seed.",
+    caption="one caption, four seeds: the seed decides the places, the words the colours, though not always "
+    "both.",
     first=choice([*COLOURS]),
     first_shape=choice(["disc", "square"]),
     second=choice(["blue", "red", "green", "yellow"]),
@@ -381,23 +382,23 @@ def swap_half_way(first, second, share, seed=0):
         contexts = [reader(encode(c).to(device)[None]) for c in (first, second)]
         nothing = reader(empty_ids)[None]
 
-    def model(x, t):
-        context = contexts[0] if t[0] >= 1000 * (1 - share) else contexts[1]
-        told_noise, plain_noise = unet(x, t, context), unet(x, t, nothing)
-        return plain_noise + 3 * (told_noise - plain_noise)
+    def told(x, t):
+        return unet(x, t, contexts[0] if t[0] >= 1000 * (1 - share) else contexts[1])
 
+    both = guided(told, lambda x, t: unet(x, t, nothing), 3.0)
     start = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
-    *_, last = ddim(clipped(model, schedule), start.to(device), schedule, times(1000, 20))
+    *_, last = ddim(clipped(both, schedule), start.to(device), schedule, times(1000, 20))
     return last.x[0].cpu()
 
 
+# %%
 A, B = "a red disc and a blue square", "a green disc and a yellow square"
 shares = (0.0, 0.25, 0.5, 0.75, 1.0)
 show_pictures(
     [swap_half_way(A, B, share) for share in shares],
     [f"{share:.0%} red and blue" for share in shares],
     columns=5,
-    caption="from never to always the first caption: places stay, colours go over to red, spot by spot.",
+    caption="the longer the first caption is heard, the more of its colours are there; the places stay.",
 )
 
 # %% [markdown]
@@ -427,7 +428,7 @@ _ = train([*deaf.parameters(), *deaf_reader.parameters()], batches(), misled, st
 # %%
 @torch.no_grad()
 def loss_with(model, reader, ids):
-    """The loss on unseen pictures at t = 700, where the words matter most."""
+    """The loss on unseen pictures at t = 700, where little of the picture is left."""
     draws = torch.Generator().manual_seed(7)
     context, at = reader(ids.to(device)), torch.full((len(ids),), 700, device=device)
     losses = []
@@ -445,7 +446,9 @@ gap = loss_with(unet, reader, others) / loss_with(unet, reader, unseen.ids)
 deaf_gap = loss_with(deaf, deaf_reader, others) / loss_with(deaf, deaf_reader, unseen.ids)
 fig, (ax,) = new_figure(height=150)
 for i, (name, ratio) in enumerate([("true captions", gap), ("shuffled captions", deaf_gap)]):
-    ax.barh([name], [100 * (ratio - 1)], color=PALETTE[i].colour, hatch=PALETTE[i].hatch)
+    more = 100 * (ratio - 1)
+    ax.barh([name], [more], color=PALETTE[i].colour, hatch=PALETTE[i].hatch)
+    ax.text(max(more, 0) + 0.3, i, f"{more:.0f} %", va="center")
 ax.set(xlabel="% more loss when it is given another picture's caption")
 show_figure(
     fig,
