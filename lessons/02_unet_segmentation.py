@@ -379,7 +379,7 @@ ax.legend(loc="upper right", ncols=2, fontsize=9)
 show_figure(
     fig,
     caption="how well the masks of unknown fish fit, with things that are not fish in the scenes.",
-    numbers=f"above 0.6 on both after the long run: {min(long) > 0.6}; more than the short run on "
+    numbers=f"above 0.75 on both after the long run: {min(long) > 0.75}; more than the short run on "
     f"both: {long[0] > short[0] and long[1] > short[1]}",
 )
 
