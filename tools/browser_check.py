@@ -276,7 +276,8 @@ def _move(page: Page, control: Locator, kind: str, way: str) -> None:
         control.click(position={"x": size["width"] - 8, "y": size["height"] / 4})
     else:
         words = control.input_value().split()
-        control.fill(" ".join(words[:-1] if len(words) > 3 else words[::-1]))
+        others = words * 2 if len(words) == 1 else words[::-1] if len(words) < 4 else words[:-1]
+        control.fill(" ".join(others))
         control.press("Enter")
 
 
