@@ -22,3 +22,4 @@ def oldest(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, str]:
 
 if __name__ == "__main__":
     print("\n".join(f"{name}=={version}" for name, version in oldest().items()))
+    print("pyparsing<3.3")  # of matplotlib 3.9's time: it calls what later ones warn about
