@@ -34,7 +34,12 @@ def known(monkeypatch):
         called.append(("twice", folder, steps))
         return folder / "twice.safetensors"
 
-    known = {"quick": quick, "fixed": fixed, "twice": twice}
+    def once(folder: Path, steps: tuple[int, ...] = (40,)) -> Path:
+        """Cycles, of which there is one."""
+        called.append(("once", folder, steps))
+        return folder / "once.safetensors"
+
+    known = {"quick": quick, "fixed": fixed, "twice": twice, "once": once}
     monkeypatch.setattr(train, "recipes", lambda: known)
     return called
 
@@ -55,12 +60,16 @@ def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, m
     assert main(["train", "fixed", "--out", "elsewhere"]) == 0
     assert main(["train", "twice", "--steps", "5"]) == 0
     assert main(["train", "twice", "--steps", "5", "6", "--out", "elsewhere"]) == 0
+    assert main(["train", "once", "--steps", "5"]) == 0
+    assert main(["train", "once", "--steps", "5", "6", "--out", "elsewhere"]) == 0
     assert known == [
         ("quick", Path("my-weights/quick"), 5),
         ("quick", Path("my-weights/quick"), 30),
         ("fixed", Path("elsewhere")),
         ("twice", Path("my-weights/twice"), (5,)),
         ("twice", Path("elsewhere"), (5, 6)),
+        ("once", Path("my-weights/once"), (5,)),
+        ("once", Path("elsewhere"), (5, 6)),
     ]
     out = capsys.readouterr().out
     assert f"Checkpoints and log: {tmp_path / 'my-weights' / 'quick'}" in out
@@ -70,13 +79,16 @@ def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, m
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["quik"], "Did you mean quick? There are quick, fixed, twice."),
+        (["quik"], "Did you mean quick? There are quick, fixed, twice, once."),
         (["f"], "Did you mean fixed?"),
-        (["x" * 5000], "There are quick, fixed, twice."),
-        (["fixed", "--steps", "5"], "fixed has a fixed length; --steps is for quick, twice"),
-        (["quick", "--steps", "0"], "quick takes --steps 30, or other numbers from 1, got 0"),
+        (["x" * 5000], "There are quick, fixed, twice, once."),
+        (["fixed", "--steps", "5"], "fixed has a fixed length; --steps is for quick, twice, once"),
+        (["quick", "--steps", "0"], "quick takes --steps 30 or another number from 1, got 0"),
         (["quick", "--steps", "5", "6"], "got 5 6"),
-        (["twice", "--steps", "5", "6", "7"], "twice takes --steps 20 30, or"),
+        (
+            ["twice", "--steps", "5", "0"],
+            "--steps 20 30 or another number from 1, one a cycle, got 5 0",
+        ),
         (["quick", "--resume"], "there is no checkpoint in"),
     ],
 )

@@ -112,7 +112,7 @@ def test_backgrounds_of_another_split_can_be_asked_for(monkeypatch):
     assert spread["same"] < 0.8 * spread["train"]
 
 
-def test_variety_changes_colours_but_not_which_fish_is_where():
+def test_variety_changes_the_colours_inside_the_shape():
     thing = fish._box("train").fish[0, :8]
     g = torch.Generator().manual_seed(0)
     changed = collage.recoloured(thing, 1.0, g)

@@ -24,8 +24,7 @@ def run(options: argparse.Namespace) -> int:
     if options.recipe is None:
         print("Recipes, one for each bundled weight (and steps, where they can be chosen):")
         for name, recipe in recipes().items():
-            steps = " ".join(map(str, steps_of(recipe)))
-            print(f"  {name:28} {steps:>11}  {first_line(recipe)}")
+            print(f"  {name:28} {numbers(steps_of(recipe)):>11}  {first_line(recipe)}")
         return 0
     recipe = find(options.recipe)
     folder = options.out or Path("my-weights") / options.recipe
@@ -38,12 +37,13 @@ def run(options: argparse.Namespace) -> int:
                 f"{options.recipe} has a fixed length; --steps is for "
                 f"{', '.join(n for n, r in recipes().items() if steps_of(r))}"
             )
-        if min(options.steps) < 1 or len(options.steps) > len(usual):
+        several = isinstance(usual, tuple)
+        if min(options.steps) < 1 or not (several or len(options.steps) == 1):
             raise ValueError(
-                f"{options.recipe} takes --steps {' '.join(map(str, usual))}, or other numbers "
-                f"from 1, got {' '.join(map(str, options.steps))}"
+                f"{options.recipe} takes --steps {numbers(usual)} or another number from 1"
+                f"{', one a cycle' if several else ''}, got {numbers(tuple(options.steps))}"
             )
-        chosen["steps"] = tuple(options.steps) if len(usual) > 1 else options.steps[0]
+        chosen["steps"] = tuple(options.steps) if several else options.steps[0]
     print(f"{first_line(recipe)}\nCheckpoints and log: {folder.resolve()}", flush=True)
     with stopped_for_good():
         path = recipe(folder, **chosen)
@@ -89,12 +89,19 @@ def find(name: str) -> Recipe:
     raise ValueError(f"there is no recipe {name!r:.60}.{meant} There are {', '.join(recipes())}.")
 
 
-def steps_of(recipe: Recipe) -> tuple[int, ...]:
-    """How many steps a recipe takes unless told otherwise; none where that cannot be chosen."""
+def steps_of(recipe: Recipe) -> int | tuple[int, ...]:
+    """How many steps a recipe takes unless told otherwise; 0 where that cannot be chosen.
+
+    A tuple, with one number a cycle, where a recipe has cycles.
+    """
     steps = inspect.signature(recipe).parameters.get("steps")
-    if steps is None:
-        return ()
-    return steps.default if isinstance(steps.default, tuple) else (steps.default,)
+    default: int | tuple[int, ...] = 0 if steps is None else steps.default
+    return default
+
+
+def numbers(steps: int | tuple[int, ...]) -> str:
+    """Steps as they are typed: "4000" or "6400 10000"; nothing for 0."""
+    return " ".join(map(str, steps)) if isinstance(steps, tuple) else str(steps or "")
 
 
 def first_line(recipe: Recipe) -> str:

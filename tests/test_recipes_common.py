@@ -1,0 +1,54 @@
+"""What the recipes share: cycles of training, and the card's count of minutes."""
+
+import torch
+from torch import nn
+
+from course_lib.recipes.common import card, cycles
+from course_lib.training import long_run
+
+
+def fresh():
+    """A line to be fitted, and the loss that draws its own points."""
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+
+    def loss_of(generator):
+        x = torch.randn(8, 3, generator=generator)
+        return (model(x) - x.sum(dim=1, keepdim=True)).square().mean()
+
+    return model, loss_of
+
+
+def test_each_cycle_begins_with_the_averaged_weights_of_the_last(tmp_path):
+    model, loss_of = fresh()
+    first = long_run(model, loss_of, tmp_path / "a", steps=20, lr=0.1, seed=0)
+    last = model.weight.clone()
+    model.load_state_dict(first.state_dict())
+    wanted = long_run(model, loss_of, tmp_path / "b", steps=10, lr=0.1, seed=1)
+
+    model, loss_of = fresh()
+    got = cycles(model, loss_of, tmp_path / "both", steps=(20, 10), lr=0.1)
+    assert got is model
+    assert not torch.equal(last, first.weight)  # the average is not the last step
+    torch.testing.assert_close(got.state_dict(), wanted.state_dict(), rtol=0, atol=0)
+    assert not got.training
+    assert not any(p.requires_grad for p in got.parameters())
+
+
+def test_a_run_of_one_cycle_can_be_added_to(tmp_path):
+    model, loss_of = fresh()
+    wanted = cycles(model, loss_of, tmp_path / "at once", steps=(20, 10), lr=0.1)
+    model, loss_of = fresh()
+    cycles(model, loss_of, tmp_path / "later", steps=(20,), lr=0.1)
+    model, loss_of = fresh()
+    got = cycles(model, loss_of, tmp_path / "later", steps=(20, 10), lr=0.1)
+    torch.testing.assert_close(got.state_dict(), wanted.state_dict(), rtol=0, atol=0)
+
+
+def test_a_card_counts_the_minutes_of_all_cycles(tmp_path):
+    for run, seconds in (("cycle_0", 60), ("cycle_1", 120)):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "log.csv").write_text(f"1,0.5,{seconds}\n2,0.4,{seconds}\n")
+    assert card(tmp_path, "x", "emoji/")["minutes"] == 6.0
+    (tmp_path / "log.csv").write_text("1,0.5,60\n")
+    assert card(tmp_path, "x", "emoji/")["minutes"] == 7.0
