@@ -53,10 +53,10 @@ explore(
 )
 
 # %% [markdown]
-# The model knows emoji and nothing else, people better than things. Try *man pilot: dark skin
-# tone*, *red apple* or *mage*; then two things that were never drawn together. The rest of the
-# course is about how it does that.
-#
+# The model knows emoji and nothing else. Try *man pilot: dark skin tone*, *red apple* or *mage*;
+# then two things that were never drawn together. The rest of the course is about how it does that.
+
+# %% [markdown]
 # ## 2  The map
 #
 # The diagram at the top is the whole of Stable Diffusion. Each lesson builds one part of it by hand,

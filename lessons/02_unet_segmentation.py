@@ -244,7 +244,8 @@ print(f"{sum(p.numel() for p in large.parameters()):,} weights; from 64 to 128 c
 # Training needs a **loss**, a number that gets a little smaller when the mask gets a little better.
 # IoU counts yes and no: it has no slope. *Soft Dice* also measures overlap, but with probabilities:
 # twice the overlap over the sum of both areas.
-#
+
+# %% [markdown]
 # The network answers with any number for each pixel, called a *logit*; `sigmoid` makes it a
 # probability from 0 to 1. As a loss we take 1 - Dice, averaged over the pictures. The 1 added above
 # and below the line is for pictures without any fish, where it would be 0 / 0.
@@ -351,12 +352,14 @@ print(f"less on unknown fish and backgrounds, but above 0.3: {0.3 < unknown < kn
 # ## 8  The same, for longer
 # Half a minute shows that it works: five hundred pictures are enough to begin. To do it well takes
 # two things: time, and **more to see**. The bundled weights come from a longer run. In it every
-# scene of every step is composed afresh, so none can be learned by heart.
-#
-# The few kinds of fish can. A run that changed little but colours found more and more of *them*, and
-# less and less of unknown ones. So each fish is also bent like a sheet of rubber, as the cells of the
-# 2015 paper were, and often wears another pattern: what stays is its shape.
-# (`course train segmentation` repeats it.)
+# scene of every step is composed afresh, so none can be learned by heart
+# (`course train segmentation` repeats it).
+
+# %% [markdown]
+# The kinds of fish are few, and *they* can be learned by heart. We tried a run that changed little
+# but colours: the longer it went on, the better it found them, and the worse it found unknown ones.
+# So in the run of these weights each fish is bent like a sheet of rubber, as the pictures of cells
+# were in the paper of 2015, and often wears another pattern. What stays is roughly its shape.
 
 # %%
 trained = weights.load_into(PlainUNet(WIDTHS), "segmentation")

@@ -29,6 +29,7 @@ from course_lib.plots import (
     show_pictures,
 )
 
+# %%
 torch.manual_seed(0)
 first = nn.Linear(12_288 + 1, 256)
 picture = 2 * torch.rand(1, 12_288) - 1
@@ -399,6 +400,7 @@ def neighbours(position, clocks):
     return fig, f"{width} numbers, likeness 1 at position {position}"
 
 
+# %%
 explore(
     neighbours,
     position=slider(0, 199, 60),

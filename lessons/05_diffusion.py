@@ -160,6 +160,7 @@ def loss_of(x0):
     return ((guess - noise) ** 2).mean()
 
 
+# %%
 torch.manual_seed(0)
 unet = pixel_32()
 order = torch.randint(len(boots), (40, 16))

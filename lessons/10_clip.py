@@ -205,13 +205,20 @@ few_pictures = pairs.pictures[keep]
 few_ids = tokenizer([pairs.captions[i] for i in keep])
 print(len(keep), "pairs")
 
+
 # %%
-torch.manual_seed(0)
-young = CLIP(
-    TextTower(len(tokenizer), length=24, width=96, layers=2, heads=4),
-    ImageTower(size=64, patch=16, width=96, layers=3, heads=4),
-    d_shared=64,
-)
+def small_clip():
+    """Both towers, untrained; the same random weights each time."""
+    torch.manual_seed(0)
+    return CLIP(
+        TextTower(len(tokenizer), length=24, width=96, layers=2, heads=4),
+        ImageTower(size=64, patch=16, width=96, layers=3, heads=4),
+        d_shared=64,
+    )
+
+
+# %%
+young = small_clip()
 kept = [pairs.labels[i] for i in keep]
 short = ["red apple", "rocket", "octopus", "pilot", "sun", "blue square"]
 six = [kept.index(label) for label in short]
@@ -226,6 +233,7 @@ def hits(cosines):
     return int((cosines.argmax(dim=1) == torch.arange(6)).sum())
 
 
+# %%
 before = table(young)
 show_heatmap(
     before,
@@ -364,12 +372,7 @@ show_heatmap(
 # enough to see what comes of it.
 
 # %%
-torch.manual_seed(0)
-lazy = CLIP(
-    TextTower(len(tokenizer), length=24, width=96, layers=2, heads=4),
-    ImageTower(size=64, patch=16, width=96, layers=3, heads=4),
-    d_shared=64,
-)
+lazy = small_clip()
 
 
 def pull(i):
