@@ -54,12 +54,18 @@ def _points(name: str, curve: Curve) -> tuple[Shaped[np.ndarray, " n"], Float[np
 
 
 def draw_heatmap(fig: Any, ax: Any, v: Float[np.ndarray, "h w"], decimals: int) -> None:
-    """Draw a table; two colours that meet in white at 0 where its values lie on both sides of 0."""
+    """Draw a table; two colours that meet in white at 0 where its values lie on both sides of 0.
+
+    Else one scale, which has 0 at its end: what is nearly equal looks so.
+    """
     h, w = v.shape
-    limit = float(np.abs(v).max()) or 1.0
-    signed = v.min() < 0 < v.max()
-    spread = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "cividis"}
-    image = ax.imshow(v, aspect="equal" if h == w else "auto", interpolation="nearest", **spread)
+    low, high = min(0.0, float(v.min())), max(0.0, float(v.max()))
+    name = "cividis"
+    if low < 0 < high:
+        name, high = "PuOr_r", max(-low, high)
+        low = -high
+    look = {"cmap": name, "vmin": low, "vmax": high, "interpolation": "nearest"}
+    image = ax.imshow(v, aspect="equal" if h == w else "auto", **look)
     fig.colorbar(image, ax=ax, shrink=0.8)
     ax.locator_params(integer=True)
     if max(h, w) <= 12:

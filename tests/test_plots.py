@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import diagram, plots
+from course_lib import charts, diagram, plots
 from course_lib.screen import PALETTE, to_rgb
 
 
@@ -97,6 +97,18 @@ def test_a_heat_map_says_where_its_largest_value_is(shown, capsys):
     values[2, 4] = 1
     plots.show_heatmap(values, caption="c", x_labels=list("abcde"), y_labels=list("xyz"))
     assert "3 rows, 5 columns, the largest in row 2, column 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [([0.97, 0.99], (0, 0.99)), ([-3.0, -1.0], (-3, 0)), ([-1.0, 4.0], (-4, 4))],
+)
+def test_the_colours_of_a_table_have_zero_at_an_end_or_in_the_middle(values, ends):
+    fig, (ax,) = plots.new_figure()
+    charts.draw_heatmap(fig, ax, np.array([values]), 1)
+    (image,) = ax.images
+    assert image.get_clim() == pytest.approx(ends)
+    assert image.get_cmap().name == ("PuOr_r" if ends[0] < 0 < ends[1] else "cividis")
 
 
 def test_an_overlay_says_how_much_it_covers(shown, capsys):
