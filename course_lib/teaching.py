@@ -1,11 +1,10 @@
-"""Teach a text-to-image model captions, on a CPU or a GPU: the loss, mixed precision, one call.
+"""Teach a text-to-image model captions, on a CPU or a GPU: the loss, and one call.
 
 The autoencoder and the text tower are frozen, so pictures and captions go through them once, and
 what is trained is the UNet alone (Rombach et al. 2022, section 3.3).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -14,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from course_lib.diffusion import add_noise, from_v, v_target
+from course_lib.precision import half_of, mixed
 from course_lib.text_to_image import TextToImage
 from course_lib.training import long_run
 from course_lib.unet import UNet
@@ -51,31 +50,6 @@ def prepare(model: TextToImage, pictures: Pictures, captions: Sequence[str]) -> 
     latents = [model.encode(pictures[r].to(model.device)) for r in rows]
     contexts = [model.context([captions[i] for i in r.tolist()]).half() for r in rows]
     return Captioned(torch.cat(latents), torch.cat(contexts), model.context([""]).half())
-
-
-def half_of(device: torch.device) -> torch.dtype:
-    """The 16 bits to compute in: bfloat16, or float16 on a GPU from before 2020, as Colab's T4.
-
-    float32 on Apple's GPUs, where autocast gains little.
-    """
-    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] < 8:
-        return torch.float16
-    return torch.bfloat16 if device.type in ("cpu", "cuda") else torch.float32
-
-
-@contextmanager
-def mixed(device: torch.device) -> Iterator[None]:
-    """Mixed precision: the costly products in 16 bits, sums and norms in 32 (Micikevicius 2018).
-
-    On a CPU attention goes by plain matrix products, twice as fast for pictures this small.
-    """
-    half = half_of(device)
-    known = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-    with (
-        torch.autocast(device.type, dtype=half, enabled=half != torch.float32),
-        sdpa_kernel(known if device.type == "cuda" else [SDPBackend.MATH]),
-    ):
-        yield
 
 
 def told_loss(

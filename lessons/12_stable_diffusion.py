@@ -27,9 +27,10 @@ from course_lib.known_words import about_unknown
 from course_lib.listening import listening, maps_by_word
 from course_lib.paths import bundled, cache
 from course_lib.plots import PALETTE, new_figure, pictures_figure, show_figure, show_pictures
+from course_lib.precision import half_of
 from course_lib.provenance import marks, save_png, says_generated
 from course_lib.samplers import guided, times
-from course_lib.teaching import half_of, prepare, teach, told_loss
+from course_lib.teaching import prepare, teach, told_loss
 from course_lib.text_to_image import trained
 from course_lib.widgets import choice, explore, slider, text
 
@@ -664,8 +665,9 @@ print(f"{len(lesson)} pictures encoded and captions read; computes in {half_of(d
 
 # %% [markdown]
 # The loss asks for v (lesson 07), with lesson 11's dropped captions. It runs under **autocast**:
-# large products are computed in 16 bits, what needs more care in 32. The run is stopped after two
-# steps, as if somebody had closed the computer, and then goes on.
+# large products are computed in 16 bits, what needs more care in 32 (on processors that know only
+# 32, everything). The run is stopped after two steps, as if somebody had closed the computer, and
+# then goes on.
 
 # %%
 folder = cache() / f"lesson_12_{width}" if big else Path(tempfile.mkdtemp())

@@ -10,7 +10,7 @@ from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
 from course_lib.diffusion import from_v
 from course_lib.schedule import scaled_linear, zero_terminal
-from course_lib.teaching import Captioned, half_of, mixed, prepare, teach, told_loss
+from course_lib.teaching import Captioned, prepare, teach, told_loss
 from course_lib.text_to_image import TextToImage, as_noise
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
@@ -57,6 +57,13 @@ def test_pictures_and_captions_go_through_the_frozen_parts_of_the_model(model, d
         prepare(model, torch.zeros(2, 3, 64, 64), PROMPTS)
 
 
+@pytest.fixture
+def knows_bfloat16(monkeypatch):
+    """Whatever the processor: one that does not know it takes longer, and comes to the same."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+
+
+@pytest.mark.usefixtures("knows_bfloat16")
 def test_products_are_computed_in_sixteen_bits_and_the_loss_in_thirty_two(model, data):
     seen = []
     model.unet.conv_in.register_forward_hook(lambda layer, x, out: seen.append(out.dtype))
@@ -101,6 +108,7 @@ def test_dropped_captions_are_replaced_by_the_empty_one_and_no_others(model, dat
     assert loss(data, 0.5) not in (loss(other_words, 0.5), loss(other_empty, 0.5))
 
 
+@pytest.mark.usefixtures("knows_bfloat16")
 def test_a_few_steps_under_autocast_change_the_unet_and_nothing_else(model, data, tmp_path):
     frozen = model.context(PROMPTS), model.vae.state_dict()
     before = {key: value.clone() for key, value in model.unet.state_dict().items()}
@@ -134,17 +142,6 @@ def test_training_goes_on_from_its_checkpoint(data, tmp_path):
     again = teach(small(from_v), data, tmp_path / "broken", steps=4, batch_size=4, save_every=2)
     assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
     torch.testing.assert_close(again.unet.state_dict(), whole.unet.state_dict(), rtol=0, atol=0)
-
-
-def test_sixteen_bits_are_chosen_by_the_device(monkeypatch):
-    assert half_of(torch.device("cpu")) == torch.bfloat16
-    assert half_of(torch.device("mps")) == torch.float32
-    for capability, wanted in (((7, 5), torch.float16), ((8, 0), torch.bfloat16)):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda d, c=capability: c)
-        assert half_of(torch.device("cuda")) == wanted
-    with mixed(torch.device("cpu")):
-        assert torch.get_autocast_dtype("cpu") == torch.bfloat16
-        assert torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.parametrize("scaled", [False, True])

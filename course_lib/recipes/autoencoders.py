@@ -11,7 +11,8 @@ from course_lib.autoencoder import normalise_latents, vae_loss
 from course_lib.datasets import digits, emoji
 from course_lib.digit_coder import DigitVAE
 from course_lib.evaluate import vae_quality
-from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card, cycles
+from course_lib.precision import mixed
+from course_lib.recipes.common import EMOJI_LICENCE, card, cycles
 from course_lib.training import long_run
 
 
@@ -27,7 +28,7 @@ def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
         vae = autoencoder.emoji()
 
     def loss_of(g: torch.Generator) -> Tensor:
-        with bfloat16():
+        with mixed():
             return vae_loss(vae, train[torch.randint(len(train), (16,), generator=g)], g)
 
     lr = 1e-3

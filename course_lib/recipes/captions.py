@@ -10,7 +10,8 @@ from course_lib import clip, weights
 from course_lib.clip import CLIP, contrastive_loss
 from course_lib.datasets import emoji
 from course_lib.matching import Batches, embed, encode_text_in_parts, first_among, jitter
-from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card
+from course_lib.precision import mixed
+from course_lib.recipes.common import EMOJI_LICENCE, card
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
 
@@ -30,7 +31,7 @@ def emoji_clip(folder: Path) -> Path:
 
     def loss_of(g: torch.Generator) -> Tensor:
         rows = batches.draw(g)
-        with bfloat16():
+        with mixed():
             images = model.encode_image(jitter(train.pictures[rows], g))
             texts = encode_text_in_parts(model, ids[rows])
         return contrastive_loss(model.scale() * images.float() @ texts.float().T)

@@ -1,16 +1,14 @@
-"""What every recipe needs: the card of its weight, and cheaper arithmetic."""
+"""What recipes share: the card of a weight, and training in cycles."""
 
 import csv
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from course_lib.paths import bundled
 from course_lib.training import long_run
@@ -52,14 +50,3 @@ def cycles(
         average = long_run(model, loss_of, run, steps=length, lr=lr, seed=i, save_every=save_every)
         model.load_state_dict(average.state_dict())
     return model.eval().requires_grad_(False)
-
-
-@contextmanager
-def bfloat16() -> Iterator[None]:
-    """Mixed precision on the CPU: halves the time of a step on processors that know it.
-
-    Attention goes by plain matrix products: PyTorch's fused kernel, made for long texts, takes
-    twice the time for pictures this small.
-    """
-    with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        yield

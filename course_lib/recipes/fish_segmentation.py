@@ -8,7 +8,8 @@ from torch import Tensor
 from course_lib import weights
 from course_lib.datasets import fish
 from course_lib.plain_unet import PlainUNet, WithoutSkips
-from course_lib.recipes.common import bfloat16, card, cycles
+from course_lib.precision import mixed
+from course_lib.recipes.common import card, cycles
 from course_lib.segmentation import iou, segmentation_loss
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
@@ -34,7 +35,7 @@ def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, .
     def loss_of(generator: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**31, (1,), generator=generator))
         pictures, masks = fish.scenes(16, seed, "train", variety=1.0)
-        with bfloat16():
+        with mixed():
             logits = model(pictures)
         return segmentation_loss(logits.float(), masks)
 

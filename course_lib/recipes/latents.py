@@ -11,7 +11,8 @@ from course_lib.autoencoder import VAE
 from course_lib.datasets import emoji
 from course_lib.diffusion import v_loss
 from course_lib.evaluate import drawn_quality
-from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card
+from course_lib.precision import mixed
+from course_lib.recipes.common import EMOJI_LICENCE, card
 from course_lib.training import long_run
 from course_lib.unet import UNet
 
@@ -26,7 +27,7 @@ def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
 
     def loss_of(g: torch.Generator) -> Tensor:
         def guess(x: Tensor, t: Tensor) -> Tensor:
-            with bfloat16():
+            with mixed():
                 return model(x, t).float()
 
         return v_loss(guess, latents[torch.randint(len(latents), (64,), generator=g)], s, g)

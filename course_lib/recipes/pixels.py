@@ -11,7 +11,8 @@ from course_lib import schedule, weights
 from course_lib.datasets import fashion
 from course_lib.diffusion import Denoiser, noise_loss
 from course_lib.distance import picture_distance
-from course_lib.recipes.common import bfloat16, card
+from course_lib.precision import mixed
+from course_lib.recipes.common import card
 from course_lib.samplers import Step, clipped, ddim, ddpm, dpm_solver_pp, heun, times
 from course_lib.training import long_run
 from course_lib.unet import pixel_32
@@ -51,7 +52,7 @@ def pixel_diffusion(folder: Path) -> Path:
 
     def loss_of(g: torch.Generator) -> Tensor:
         x0 = boots[torch.randint(len(boots), (batch_size,), generator=g)]
-        with bfloat16():
+        with mixed():
             return noise_loss(model, x0, s, g)
 
     average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100)

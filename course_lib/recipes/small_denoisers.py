@@ -9,7 +9,8 @@ from torch import Tensor
 
 from course_lib import weights
 from course_lib.denoising import Guesser, denoising_loss, error_left, small_scenes, told, untold
-from course_lib.recipes.common import bfloat16, card
+from course_lib.precision import mixed
+from course_lib.recipes.common import card
 from course_lib.training import long_run
 from course_lib.unet import UNet, tiny
 
@@ -25,7 +26,7 @@ def denoisers(folder: Path) -> Path:
 
         def loss_of(g: torch.Generator) -> Tensor:
             pictures = scenes[torch.randint(len(scenes), (batch_size,), generator=g)]
-            with bfloat16():
+            with mixed():
                 return denoising_loss(guesser(unet), pictures, g)
 
         average = long_run(unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100)

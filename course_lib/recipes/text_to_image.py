@@ -8,7 +8,8 @@ from torch import Tensor
 from course_lib import matching, schedule, unet, weights
 from course_lib.datasets import emoji
 from course_lib.diffusion import noise_loss, v_loss
-from course_lib.recipes.common import EMOJI_LICENCE, bfloat16, card, cycles
+from course_lib.precision import mixed
+from course_lib.recipes.common import EMOJI_LICENCE, card, cycles
 from course_lib.recipes.latents import emoji_latents
 
 
@@ -37,7 +38,7 @@ def emoji_text_to_image(
         context = torch.where(dropped, empty, contexts[rows])
 
         def told(x: Tensor, t: Tensor) -> Tensor:
-            with bfloat16():
+            with mixed():
                 return model(x, t, context).float()
 
         return loss(told, latents[rows], s, g)
