@@ -49,8 +49,8 @@ def test_every_recipe_is_listed_with_its_first_line(capsys):
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[0] for line in lines] == list(recipes.__all__)
     assert all(line.rstrip().endswith(".") for line in lines)
-    (t2i,) = [line for line in lines if " emoji_text_to_image " in line]
-    assert t2i.split()[1:3] == ["6400", "10000"]
+    (cycles,) = [line for line in lines if " segmentation " in line]
+    assert cycles.split()[1:3] == ["4000", "6000"]
 
 
 def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, monkeypatch):

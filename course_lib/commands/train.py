@@ -100,7 +100,7 @@ def steps_of(recipe: Recipe) -> int | tuple[int, ...]:
 
 
 def numbers(steps: int | tuple[int, ...]) -> str:
-    """Steps as they are typed: "4000" or "6400 10000"; nothing for 0."""
+    """Steps as they are typed: "3000" or "4000 6000"; nothing for 0."""
     return " ".join(map(str, steps)) if isinstance(steps, tuple) else str(steps or "")
 
 

@@ -20,11 +20,12 @@ def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
     """The start of a weight's card: recipe, minutes taken (from the logs), hashes of its data."""
     files = json.loads((bundled("data") / "manifest.json").read_text(encoding="utf-8"))["files"]
     logs = [log.read_text(encoding="utf-8").splitlines() for log in folder.rglob("log.csv")]
+    threads = torch.get_num_threads()
     minutes = sum(float(row[2]) for log in logs for row in csv.reader(log)) / 60
     return {
         "recipe": f"course_lib.recipes.{recipe}",
         "minutes": round(minutes, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}",
         "torch": torch.__version__,
         "data": {name: file["sha256"] for name, file in files.items() if name.startswith(data)},
         "split": "train",
