@@ -28,7 +28,7 @@ from matplotlib.patches import Patch  # noqa: E402
 
 DPI = 72  # a typographic point is a pixel
 WIDTH = 720  # pixels: what a notebook shows without scaling
-COLOURS = 96  # in one figure; what fifteen figures in a notebook of 400 KB allow
+COLOURS = 128  # in one figure; what fifteen figures in a notebook of 400 KB allow
 
 
 def new_figure(
@@ -52,7 +52,8 @@ def png(fig: Figure) -> bytes:
     raw = io.BytesIO()
     fig.savefig(raw, format="png", dpi=DPI)
     small = io.BytesIO()
-    Image.open(raw).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    few = Image.open(raw).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1)
+    few.save(small, format="png", optimize=True)
     return small.getvalue()
 
 
@@ -136,7 +137,7 @@ def show_pictures(
     low = min(_halves(float(to_rgb(p).min())) for p in pictures)
     high = max(_halves(float(to_rgb(p).max())) for p in pictures)
     count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
-    usual = f"{count} of {', '.join(sizes)} pixels, values from {low} to {high}"
+    usual = f"{count} of {', '.join(sizes)} pixels, shown from {low} to {high}"
     show_figure(fig, caption=caption, numbers=numbers or usual)
 
 
@@ -264,7 +265,7 @@ def course_diagram(lit: str) -> None:
         diagram_figure(lit),
         caption="words become a context (top); the UNet, told how noisy the latents are, predicts "
         "their noise again and again (middle); the decoder makes the picture (right). Lit, with a "
-        f"thick frame: {'all of it' if lit == 'all' else lit}.",
+        f"thick frame: {'every part that a lesson builds' if lit == 'all' else lit}.",
         numbers=f"{share} of {len(PARTS)}",
     )
 

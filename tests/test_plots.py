@@ -68,7 +68,7 @@ def test_caption_and_numbers_are_printed_and_the_caption_is_the_alternative_text
     out = capsys.readouterr().out
     assert out == (
         "What to see: three grey squares\n"
-        "Numbers: 3 pictures of 6 x 4 pixels, values from 0.0 to 0.0\n"
+        "Numbers: 3 pictures of 6 x 4 pixels, shown from 0.0 to 0.0\n"
     )
     (data, metadata), *rest = shown
     assert rest == []

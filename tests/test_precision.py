@@ -19,9 +19,7 @@ def test_apples_gpus_keep_to_thirty_two():
 
 
 @pytest.mark.parametrize(("faster", "wanted"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_a_processor_slower_in_sixteen_bits_keeps_to_thirty_two(
-    monkeypatch, faster, wanted
-):
+def test_a_processor_slower_in_sixteen_bits_keeps_to_thirty_two(monkeypatch, faster, wanted):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: faster)
     assert half_of(CPU) == wanted
     with mixed():

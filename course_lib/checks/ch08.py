@@ -240,8 +240,8 @@ EXERCISES = (
     ),
     Exercise(
         id="08.skip_gram_loss",
-        task="Write the loss of one pair: small if the neighbour's score is high and those of the "
-        "blind guesses are low.",
+        task="Give the loss of one pair: minus the log of the probability of yes for the "
+        "neighbour, and of no for each blind guess, all added up.",
         points=2,
         cases=_vectors,
         reference=skip_gram_loss,

@@ -315,7 +315,7 @@ def _classes(seed: int) -> Sequence[Case]:
 
 ZERO_SHOT = Exercise(
     id="10.zero_shot",
-    task="Name the class of each picture: the direction of the mean of the class's prompts.",
+    task="Give each picture's class number: that of the mean prompt nearest to it in direction.",
     points=2,
     cases=_classes,
     reference=zero_shot,

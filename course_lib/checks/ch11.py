@@ -175,7 +175,7 @@ def _pictures(seed: int) -> Sequence[Case]:
 
 OVER_PIXELS = Exercise(
     id="11.over_pixels",
-    task="Turn a picture's pixels into tokens, row by row, let `mix` work on them, add it all up.",
+    task="Turn the pixels into tokens, row by row, let `mix` work on them, add it to the picture.",
     points=2,
     cases=_pictures,
     probe=_mixing,

@@ -19,9 +19,10 @@ _PICTURES = """\
 ## Pictures inside the notebooks
 
 The committed notebooks hold pictures drawn from this data. **Such pictures carry the licences of
-the data that they show**, some of which (GPL-2 or later, CC BY, CC BY-SA) ask more than MIT does:
-to name the authors as above, and, for the GPL and for CC BY-SA, to pass on what you make from them
-under the same licence. The same holds for figures that you make in the lessons and publish.
+the data that they show**, some of which (GPL-2, in part "or later", CC BY, CC BY-SA) ask more than
+MIT does: to name the authors as above, and, for the GPL and for CC BY-SA, to pass on what you make
+from them under the same licence. The same holds for figures that you make in the lessons and
+publish.
 
 The full texts of the GPL, of Apache 2.0 and of MIT are in `licences/`; those of Creative Commons
 are at creativecommons.org, under licenses/by/2.0, licenses/by/4.0 and licenses/by-sa/4.0.
