@@ -98,7 +98,8 @@ show_pictures(
     ],
     columns=3,
     size=200,
-    caption="from left to right the answers grow. Cup and saucer: one kind (4), two things (5).",
+    caption="a word, a box, three boxes, then a number for each pixel. Cup and saucer: one kind "
+    "(4), two things (5).",
     numbers=f"answers of 1, 4, {boxes.numel()}, {mask.numel()}, {mask.numel()} numbers",
 )
 
@@ -201,7 +202,7 @@ for column in range(6):
 
 # %% [markdown]
 # Where dark turns to bright the number is large, above 5. Where bright turns to dark it is below
-# -5. *What if* the kernel were turned upside down? Its numbers would stay the same, so nothing
+# -5. *What if* the kernel were mirrored, top to bottom? Its numbers would stay the same, so nothing
 # changes. Turned by a quarter it would look for horizontal edges.
 
 # %% [markdown]
@@ -259,8 +260,8 @@ print("the same as PyTorch's, to 5 decimals:", torch.allclose(theirs, ours, atol
 # ### Play: nine numbers
 #
 # Where this notebook is live you can type your own kernel below the figure, or fill in a famous
-# one. **Guess first:** what does `blur` do to the bricks? What must the nine numbers add up to, so
-# that the picture keeps its brightness?
+# one. **Guess first:** what must the nine numbers add up to, so that the picture keeps its
+# brightness?
 
 
 # %%
@@ -321,7 +322,7 @@ show_pictures(
     made,
     [f"{name}: {n} x {n}" for name, n in zip(tries, said, strict=True)],
     caption="the same picture in fewer and fewer pixels; padding leaves a faint frame.",
-    size=140,
+    size=160,
     numbers=f"sizes by your formula {said}, by PyTorch {[m.shape[-1] for m in made]}",
 )
 
@@ -602,7 +603,8 @@ with torch.no_grad():
 show_pictures(
     (answers / answers.amax() * 4 - 1).flatten(0, 1)[:, None],
     [f"kernel {i}" for i in range(8)] + [""] * 16,
-    caption="the kernels' answers to brick (top), grass and gravel: each texture wakes other kernels.",
+    caption="the kernels' answers to brick (top), grass (middle) and gravel: some kernels answer to "
+    "one texture more than to another.",
 )
 
 # %% [markdown]

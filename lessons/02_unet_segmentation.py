@@ -143,8 +143,9 @@ for block, out in zip(net.encoder, outs, strict=False):
 
 # %% [markdown]
 # Each level is one **conv block**: two 3x3 convolutions, each followed by a ReLU (negative numbers
-# become 0). Then comes a *max pooling*, which keeps the largest of every 2x2 pixels. Height and
-# width halve, the number of channels grows: less *where*, more *what*. After the bottom it goes up
+# become 0). Before each, the numbers are **normalised**: shifted and scaled to mean 0 and
+# variance 1 over the whole picture. Then comes a *max pooling*, which keeps the largest of every
+# 2x2 pixels. Height and width halve, the number of channels grows: less *where*, more *what*. After the bottom it goes up
 # again, level by level, to the size of the picture.
 #
 # What shapes come out of the blocks, all the way down and up again?
@@ -381,7 +382,8 @@ ax.set(xticks=[0.2, 1.4], xticklabels=labels, ylabel="IoU", ylim=(0, 1.2))
 ax.legend(loc="upper right", ncols=2, fontsize=9)
 show_figure(
     fig,
-    caption="how well the masks of unknown fish fit, with things that are not fish in the scenes.",
+    caption="how well the masks of unknown fish fit, with things that are not fish in the scenes. "
+    "Unknown backgrounds cost both a little.",
     numbers=f"above 0.75 on both after the long run: {min(long) > 0.75}; more than the short run on "
     f"both: {long[0] > short[0] and long[1] > short[1]}",
 )
@@ -487,7 +489,7 @@ explore(
 # plain brightness?
 
 # %%
-middle = torch.cat(
+channels = torch.cat(
     [F.interpolate(inside[k], size=64) for k in ("down 0", "down 2", "up 2", "up 1")], dim=1
 )
 bright = easier[0][:32].mean(dim=1, keepdim=True)
@@ -499,14 +501,14 @@ def standard(x):
     return (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-6)
 
 
-goes_with = standard(middle) @ torch.cat([standard(easier[1][:32]), standard(bright)]).T
-goes_with /= goes_with.new_tensor(bright.numel())  # (channels, 2): correlations
+truths = torch.cat([standard(easier[1][:32]), standard(bright)])
+goes_with = standard(channels) @ truths.T / bright.numel()  # (channels, 2): correlations
 
 # %%
 chosen = [*goes_with.argmax(0).tolist(), *goes_with.argmin(0).tolist()]
 rows = []
 for scene in (4, 12):
-    maps = middle[scene, chosen]
+    maps = channels[scene, chosen]
     maps = maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)
     rows += [easier[0][scene], *(maps * 2 - 1)[:, None]]
 first, deeper = goes_with[:8].abs(), goes_with[8:].abs()
@@ -515,11 +517,11 @@ brightness = f"{first[:, 1].max() > 0.2}, in the middle: {deeper[:, 1].max() > 0
 # %%
 show_pictures(
     rows,
-    ["picture", "the fish", "bright parts", "the rest", "dark parts", *[""] * 5],
+    ["picture", "the fish", "most like brightness", "the rest", "most like darkness", *[""] * 5],
     columns=5,
     size=110,
-    caption="four channels found so. One for the fish and one for all the rest live in the middle; "
-    "bright and dark parts wake only the very first level, and less clearly.",
+    caption="four channels found so. One for the fish and one for all the rest live in the middle. "
+    "None is a picture of brightness: those nearest to it, in the first level, draw edges.",
     numbers=f"correlation with the mask above 0.5 in the middle: {deeper[:, 0].max() > 0.5}; "
     f"with brightness above 0.2 in the first level: {brightness}",
 )
@@ -568,14 +570,13 @@ show_pictures(
     columns=4,
     size=100,
     caption="each photograph, and beside it what the network leaves lit as fish. Some are found "
-    "well; others fall to pieces: the network has never seen a real photograph of the sea.",
+    "well; others fall to pieces: the network has never seen a fish that was not pasted.",
     numbers=f"{len(real)} photographs of {real.shape[3]} x {real.shape[2]}, no score",
 )
 
 # %% [markdown]
-# Where it fails, ask why before you blame the network: no shadow, no murky water and no fish seen
-# from the front was ever in its training. **What it was shown is what it knows.** Keep that in mind
-# when, in lesson 12, we ask what a model that draws pictures was shown.
+# Where it fails, ask why before you blame the network: no shadow and no fish half hidden in murky
+# water was ever in its training. **What it was shown is what it knows.** Keep that in mind when, in lesson 12, we ask what a model that draws pictures was shown.
 
 # %% [markdown]
 # ## Check yourself

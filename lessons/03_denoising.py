@@ -37,7 +37,7 @@ back = (fish + 0.5 * noise) - 0.5 * noise
 print("the fish is back, up to rounding:", torch.allclose(back, fish, atol=1e-6))
 
 # %% [markdown]
-# Exactly! So a machine that **finds the noise** is a machine that cleans pictures. Everything in this course that
+# So a machine that **finds the noise** is a machine that cleans pictures. Everything in this course that
 # makes pictures rests on this: predict the noise, subtract it.
 #
 # We call the strength of the noise its **level**: the number it is multiplied with. Each picture of a batch gets a
@@ -72,10 +72,10 @@ show_pictures(
 
 
 # %%
-def recovered(noisy, guess):
-    """Subtract the guessed noise (b, c, h, w); what is left goes back into [-1, 1]."""
+def recovered(x, guess):
+    """Subtract the guessed noise (b, c, h, w) from x; what is left goes back into [-1, 1]."""
     # BEGIN SOLUTION
-    return (noisy - guess).clamp(-1, 1)
+    return (x - guess).clamp(-1, 1)
     # END SOLUTION
 
 
@@ -181,7 +181,8 @@ show_curves(
     {"loss": smooth(losses)},
     x_label="step",
     y_label="mean squared error",
-    caption="the loss starts at the lazy guess's 1/3 (the mean of level squared) and falls.",
+    caption="means of ten steps: the loss starts near the lazy guess's 1/3 (the mean of level "
+    "squared) and falls.",
     numbers=f"the last ten steps are below half of the first ten: {sum(losses[-10:]) < sum(losses[:10]) / 2}",
 )
 
@@ -305,8 +306,8 @@ pick = torch.cat([order[:4], order[-4:]])
 show_pictures(
     test[pick],
     [f"{gained[i]:+.0f} dB" for i in pick],
-    caption="what cleaning gained: least on the left, where there is fine detail; most on the right, "
-    "where large areas are calm.",
+    caption="what cleaning gained: least on the left, where neighbouring pixels differ much; most on "
+    "the right, where they are more alike.",
     numbers=f"every one of 64 gained: {bool((gained > 0).all())}",
 )
 
@@ -334,7 +335,9 @@ show_curves(
 )
 
 # %% [markdown]
-# {fold Why it tends to be too low where there is much noise}
+# A little too low, nearly everywhere.
+#
+# {fold Why too low?}
 # The best guess of something uncertain is its average, and averages vary less than what they average. If the guess is the
 # mean of all noises that are possible, then $\mathbb{E}\,\hat n^2 = \sigma^2 - \text{error}$ (the mean squared error):
 # what the network cannot know is missing from the guess. In lesson 05 this is the reason why one big step gives a blur.
@@ -450,7 +453,7 @@ show_pictures(
 # {end}
 # **3.** Trained on one fish, the network cleans that fish very well. What has it learned?
 # {fold Answer}
-# The fish, by heart. It puts it into other pictures as well.
+# The fish, by heart. Its colours creep into other pictures as well.
 # {end}
 
 # %% [markdown]

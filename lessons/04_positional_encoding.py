@@ -110,8 +110,8 @@ bars(
 
 # %% [markdown]
 # So one appended number *can* work, if it happens to have the right size. (Each was tried once, so small differences
-# prove nothing.) But times run from 0 to 999, places in a sentence from 0 to 76, and nobody wants to tune a size for
-# each. And to a convolution one would have to append a whole channel, the same number at every pixel.
+# prove nothing.) But a UNet takes the level as a **time**, a whole number from 0 (level 0) to 999 (level 1); places in a
+# sentence run from 0 to 76; and nobody wants to tune a size for each. And to a convolution one would have to append a whole channel, the same number at every pixel.
 #
 # We want a code that is always of the same size, and different for every number.
 
@@ -134,14 +134,15 @@ def clocks(position, rates=(1.0, 0.3, 0.05)):
         angle = torch.tensor(position * rate)
         ax.plot(rim.cos(), rim.sin(), color="black", linewidth=1)
         ax.plot([0, angle.cos()], [0, angle.sin()], linewidth=3, color=PALETTE[5].colour)
-        ax.set(aspect="equal", title=f"{rate:g} radians a step")
+        ax.set(aspect="equal", title=f"rate {rate:g}")
         ax.axis("off")
     return fig
 
 
 show_figure(
     clocks(20),
-    caption="position 20 on three clocks: the fast one has gone round three times, the slow one not once.",
+    caption="position 20 on three clocks. Hands start on the right and turn anticlockwise, by the "
+    "rate in radians a step: the fast one has gone round three times, the slow one not once.",
     numbers="turns so far: " + ", ".join(f"{20 * rate / 6.283:.1f}" for rate in (1.0, 0.3, 0.05)),
 )
 
@@ -259,8 +260,12 @@ print(f"from 20 by {list(shifts)}: {found}")
 #
 # ## 5. Into the UNet
 #
-# How does a code reach a convolution? In every block: a small linear layer turns it into *one number for each channel*,
-# which is added at every pixel. A channel is raised or lowered as a whole.
+# How does a code reach a convolution? Once for the whole network, two linear layers make an **embedding** of it, `emb`. In
+# every block a small linear layer turns that into *one number for each channel*, which is added at every pixel. A channel
+# is raised or lowered as a whole.
+#
+# `F.silu` is a smooth ReLU: x times the sigmoid of x, 1 / (1 + exp(-x)). A **ResBlock** is two convolutions, each after a
+# norm (group by group, channels get mean 0 and spread 1) and a SiLU; at the end its input is added.
 
 
 # %%
@@ -280,7 +285,7 @@ torch.manual_seed(0)
 block = ResBlock(8, 8, d_emb=32)
 nn.init.normal_(block.conv2.weight, std=0.1)  # a new block does nothing; wake it up
 x, emb = torch.randn(2, 8, 6, 6), encode(torch.tensor([10, 900]), 32)
-y = block.conv1(F.silu(block.norm1(x)))
+y = block.conv1(F.silu(block.norm1(x)))  # the bare code serves as emb here
 y = add_time(y, emb, block.from_emb.weight, block.from_emb.bias)
 by_hand = x + block.conv2(F.silu(block.norm2(y)))
 print(
@@ -289,8 +294,7 @@ print(
 )
 
 # %% [markdown]
-# Before it reaches the blocks, the code goes through two linear layers of its own (`time_embedding`). They are there once
-# for the whole network: what they learn about times, all blocks share.
+# The two layers before all blocks are called `time_embedding`: what they learn about times, all blocks share.
 
 # %%
 from course_lib.unet import tiny
@@ -424,7 +428,8 @@ errors = [F.mse_loss(guess, noise).item() for guess in off]
 show_pictures(
     [(unseen + noise)[3], *((unseen + noise - guess)[3].clamp(-1, 1) for guess in off)],
     ["noisy: level 0.4", *(f"told {lie:g}" for lie in lies)],
-    caption="told too little, it leaves noise in; told far too much, it takes off what was not noise.",
+    caption="told too little, it leaves noise in; told far too much, it subtracts more than there "
+    "was, and grain comes back as a negative.",
     numbers=f"the truth does best: {min(errors) == errors[2]}; "
     f"the worst lie leaves over twice the error: {max(errors) > 2 * errors[2]}",
 )
@@ -504,8 +509,8 @@ show_figure(
 # {end}
 # **5.** Is it certain that telling helps at every level?
 # {fold Answer}
-# No. The table above says at which levels it did in all three seeds, but three seeds are few, and where noise is strong
-# the gain is small.
+# No. In the table above it did at every level, in all three seeds. But three seeds are few, and where noise is strong the
+# gain is only a few per cent.
 # {end}
 
 # %% [markdown]

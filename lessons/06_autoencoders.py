@@ -159,7 +159,8 @@ show_pictures(
     torch.cat([test_x[:8], *(b[:8] for b in back.values())]),
     ["drawn by people", *[""] * 7, *(t for d in back for t in (f"from {d} numbers", *[""] * 7))],
     size=56,
-    caption="two numbers often give another digit (a 4 comes back as a 9); ten come close to this very one.",
+    caption="two numbers often give another digit (a 4 comes back as a 9); ten come much nearer, "
+    "but even they miss some.",
 )
 
 # %%
@@ -179,8 +180,8 @@ show_curves(
 # %% [markdown]
 # ## 3  What do the two numbers mean?
 #
-# Two numbers are a point on a plane, so we can look. Each test digit is drawn where the encoder
-# puts it. **Guess** before you look: do the ones lie together?
+# Two numbers are a point on a plane, so we can look. We draw 400 test digits where the encoder
+# puts them. **Guess** before you look: do the ones lie together?
 
 
 # %%
@@ -249,8 +250,8 @@ plain_walk = walk(coders[2].decode, low, high)
 show_pictures(
     [sheet(plain_walk)],
     size=220,
-    caption="144 points of the plain autoencoder's plane. Between the digits lie smears that "
-    "are none.",
+    caption="144 points of the plain autoencoder's plane. Between the digits lie smears, and where "
+    "no code is near (top right), blots: no digits.",
 )
 
 # %% [markdown]
@@ -262,13 +263,15 @@ show_pictures(
 # Two ideas together make the **variational autoencoder** (Kingma and Welling 2014). The first: the
 # encoder answers not with a point but with a small **cloud**, a mean and a spread (standard
 # deviation) for each number. The decoder gets a random point of the cloud and must cope with it.
+#
+# The spread comes as `log_var`, the logarithm of the spread squared. That may be any number, and
+# the spread, `exp(log_var / 2)`, is still never negative.
 
 # %% [markdown]
 # {fold In symbols}
 # $$z = \mu + e^{\frac12 \log \sigma^2} \cdot \varepsilon, \qquad \varepsilon \sim N(0, 1)$$
 #
-# The network gives $\log\sigma^2$ (`log_var`), which may be any number, so that the spread $\sigma$
-# never gets negative. Written like this, gradients reach both the mean and the spread: the
+# $\mu$ is the mean, $\log\sigma^2$ is `log_var`. Written like this, gradients reach both the mean and the spread: the
 # *reparameterisation trick*.
 # {end}
 
@@ -307,9 +310,9 @@ show_figure(
 # N(0, 1). How far a cloud is from that is measured by the **Kullback-Leibler divergence** (KL). Its
 # unit is the nat.
 #
-# {fold In symbols}
 # $$\text{KL} = \tfrac12 \sum_i \left(\mu_i^2 + \sigma_i^2 - 1 - \log \sigma_i^2\right)$$
-# {end}
+#
+# Here $\mu$ is the mean and $\sigma^2 = e^{\texttt{log\_var}}$; the sum is over the numbers of a code.
 
 
 # %%
@@ -380,7 +383,7 @@ draw_plane(
 # ### Play: drag a point over the plane
 #
 # Where this notebook is live, drag the point (or move the sliders) and watch what the two numbers
-# decode to. Find all ten digits. **Guess:** what lies half-way between a 4 and a 9?
+# decode to. Find all ten digits, and a place where a 4 turns into a 9.
 
 
 # %%
@@ -539,7 +542,7 @@ print(
 show_pictures(
     shown,
     ["no noise", "t = 500, spread 5", "t = 500, spread 1"],
-    caption="the same noise at the same time: on codes that are too large it does next to nothing.",
+    caption="the same noise at the same time: on codes that are too large it does far less.",
     size=128,
 )
 

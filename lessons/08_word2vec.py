@@ -28,18 +28,19 @@ from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors, answered, que
 # number for each word does not help, for word 17 and word 18 need have nothing in common. Where
 # could meaning come from, if nobody writes it down?
 #
-# **Guess the missing word** in these sentences of an encyclopaedia and a dictionary:
+# Our text is an encyclopaedia, a dictionary and, for a quarter of its words, the King James Bible.
+# **Guess the missing word** in these sentences:
 
 # %%
 sentences = corpus.sentences()
-hidden = "violin"
+hidden = "niloiv"[::-1]  # spelt backwards, so that you can guess
 shown = [s for s in sentences if hidden in s and 8 < len(s) < 16][:5]
 for sentence in shown:
     print(" ".join("_____" if word == hidden else word for word in sentence))
 
 # %% [markdown]
-# You needed no dictionary: the neighbours gave it away. **Words that keep the same company mean
-# similar things** (Firth 1957: "You shall know a word by the company it keeps"). That is all the
+# It was "violin". Nobody told you: the neighbours gave it away. **Words that keep the same company
+# mean similar things** (Firth 1957: "You shall know a word by the company it keeps"). That is all the
 # data we need, and any text is full of it.
 #
 # ## 2  Neighbours as data
@@ -114,10 +115,12 @@ show_curves(
 #
 # Every word gets **two vectors** of 100 numbers: one for when it stands in the middle, one for
 # when it stands beside another. The **score** of a pair is the dot product of the first list's
-# vector with the second list's; a sigmoid makes it a probability: *were these two neighbours?*
+# vector with the second list's. A **sigmoid**, 1 / (1 + exp(-score)), makes it a probability from 0
+# to 1: *were these two neighbours?*
 #
-# Pairs from the text are true. For the false ones we draw words blindly. **Guess:** what would
-# happen with true pairs only?
+# Pairs from the text are true. For the false ones we draw words blindly. The **loss** is minus the
+# log of the probability that was given to the truth: to yes for a neighbour, to no for a blind
+# guess. **Guess:** what would happen with true pairs only? (Section 11 tries it.)
 
 # %%
 score = torch.linspace(-6, 6, 49)
@@ -149,7 +152,7 @@ skip_gram_loss = check("08.skip_gram_loss", skip_gram_loss)
 
 # %% [markdown]
 # Watch it at work: one middle word, one neighbour, three guesses, in a plane. Gradient descent on
-# your loss moves the five arrows.
+# your loss moves the five vectors.
 
 # %%
 g = torch.Generator().manual_seed(3)
@@ -173,7 +176,8 @@ ax.legend()
 end = path[-1] @ path[-1, 0]
 show_figure(
     fig,
-    caption="the middle word and its neighbour end on one side of the origin (+), the guesses on the other.",
+    caption="the middle word and its neighbour end on one side of the origin (+), the guesses on the "
+    "other. Marks are the ends.",
     numbers=f"score of the neighbour above 0: {bool(end[1] > 0)}; of all guesses below 0: "
     f"{bool((end[2:] < 0).all())}",
 )
@@ -190,8 +194,9 @@ show_figure(
 #
 # So many words make even more pairs, and a Python loop over all of them would be slow. The course
 # looks at whole lines of 32 words at once, and the words of a line share its 32 blind guesses. The
-# gradient of your loss is simple enough to be written out. It is the **surprise**, truth minus
-# probability, times the vector of the other word.
+# step down the slope of your loss is simple enough to be written out. It is the **surprise**, truth
+# minus probability, times the vector of the other word. Below, `label` is the truth (1 or 0),
+# `weight` says how often a pair counts, and `lr` is the size of the step.
 
 # %%
 source = inspect.getsource(word2vec.learn)
@@ -243,7 +248,8 @@ show_figure(
 # %% [markdown]
 # Nobody told it what a river is. Two readings are little, though. The course comes with two lists
 # from fifteen readings by the same code. Their window is wider, and in the encyclopaedia it also
-# looks past the full stops. The card, a small file beside the weights, says how they were made.
+# looks past the full stops. The card, a small file beside the weights, says how they were made
+# (`sample` sets the thinning: the smaller, the more is skipped).
 
 # %%
 lists = from_state(weights.load_state("word2vec"))
@@ -343,9 +349,9 @@ for a, b, c in (("man", "king", "woman"), ("good", "better", "bad"), ("bird", "f
 # %% [markdown]
 # ## 7  What the two lists know
 #
-# Within the first list, a high cosine means that two words *can stand in the same places*. Across
-# the lists, a high score means that they *stand beside each other*. **Guess** for "tall": which of
-# "short", "building" and "electricity" are high in the first way, and which in the second?
+# Within the first list, a high cosine means that two words *keep the same company*. Across the
+# lists, a high score means that they *stand beside each other*. Often both hold. **Guess** for
+# "tall": which of "short", "building" and "electricity" are high in which way?
 
 # %%
 others = ["short", "tower", "building", "plant", "electricity", "bank"]
@@ -361,15 +367,16 @@ axes[1].set(title="across the lists: score", yticks=[])
 axes[1].axvline(-torch.tensor(5.0).log(), color="black", linestyle=":")  # 5 guesses a pair
 show_figure(
     fig,
-    caption='"tall" goes with towers, plants and buildings in both, and with electricity in neither. '
-    "Dotted: the score of words that meet as often as chance has it.",
+    caption='"tall" keeps company with short, tower, building and plant, and stands beside them more '
+    "often than chance has it (dotted); with electricity and bank neither. A window of ten words "
+    "hardly tells the two ways apart.",
     numbers=f"building above electricity, within: {bool(within[2] > within[4])}, across: "
     f"{bool(across[2] > across[4])}",
 )
 
 # %% [markdown]
-# One pair may be luck. Take 3,000 pairs that do stand side by side in the text, and as many that
-# were drawn blindly.
+# One pair may be luck. Take 3,000 places in the text, the pairs of neighbours there, and as many
+# pairs that were drawn blindly.
 
 # %%
 g = torch.Generator().manual_seed(0)
@@ -405,7 +412,7 @@ show_figure(
 part = sentences[::4]
 small = count_words(part)
 numbers = as_numbers(part, small)
-raw = sum(map(len, part))
+raw = sum(map(len, part)) / 1000  # thousand words
 
 
 def race_ours():
@@ -443,7 +450,7 @@ else:
 # %%
 fig, axes = new_figure(1, 2, width=640, height=180)
 for ax, values, what in zip(
-    axes, (speed, quality), ("words a second", "family, of 90"), strict=True
+    axes, (speed, quality), ("thousand words a second", "family, of 90"), strict=True
 ):
     for (name, value), style in zip(values.items(), PALETTE, strict=False):
         ax.barh(name, value, color=style.colour, hatch=style.hatch)
@@ -464,11 +471,11 @@ show_figure(
 
 # %%
 groups = {
-    "music": "violin piano flute drum opera symphony",
-    "water": "river lake sea ocean coast island",
-    "numbers": "three four five seven ten twelve",
-    "family": "mother father sister brother son daughter",
-    "science": "physics chemistry biology mathematics theory experiment",
+    "music": "flute song guitar drum symphony",
+    "water": "river coast island rain lake",
+    "numbers": "four five seven nine twelve",
+    "family": "mother father sister son daughter",
+    "science": "chemistry biology mathematics experiment geometry",
 }
 
 
@@ -480,37 +487,43 @@ def flat(vectors, k):
     return centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:k].T
 
 
-def draw_map(ax, groups, at):
-    for line, style in zip(groups.values(), PALETTE, strict=False):
-        for k, word in enumerate(line.split()):
-            ax.plot(*at[word][:, None], style.marker, color=style.colour, markersize=4)
-            side = ("bottom", "top")[k % 2]
-            ax.text(*at[word], " " + word, color=style.colour, fontsize=9, va=side)
+def write(ax, words, points, **how):
+    """Each word at its point (x, y)."""
+    for word, point in zip(words, points, strict=True):
+        ax.text(*point, word, **{"fontsize": 9, "ha": "center", "va": "center"} | how)
+
+
+def surround(ax, points):
+    """Axes with room for words around these points."""
+    low, high = points.amin(0), points.amax(0)
+    ax.set(xlim=(low[0] - 0.07, high[0] + 0.07), ylim=(low[1] - 0.05, high[1] + 0.05))
 
 
 # %%
 listed = [word for line in groups.values() for word in line.split()]
 stack = torch.stack([long[word] for word in listed])
-at = dict(zip(listed, flat(stack, 2), strict=True))
 fig, (ax,) = new_figure(width=640, height=420)
-draw_map(ax, groups, at)
-means = torch.stack([F.normalize(stack, dim=1)[i : i + 6].mean(0) for i in range(0, 30, 6)])
-own = (F.normalize(stack, dim=1) @ F.normalize(means, dim=1).T).argmax(1) == torch.arange(30) // 6
+for line, style, points in zip(groups.values(), PALETTE, flat(stack, 2).split(5), strict=False):
+    write(ax, line.split(), points, color=style.colour)
+surround(ax, flat(stack, 2))
+means = torch.stack([F.normalize(part, dim=1).mean(0) for part in stack.split(5)])
+own = (F.normalize(stack, dim=1) @ F.normalize(means, dim=1).T).argmax(1) == torch.arange(25) // 5
 show_figure(
     fig,
     caption="the groups were never named to it, and yet numbers, family and science lie apart. Music "
-    "and water share a corner: in two directions there is no room for all.",
-    numbers=f"of 30 words, nearest to their own group's middle: all but at most two: {own.sum() >= 28}",
+    "and water are mixed: in two directions there is no room for all.",
+    numbers=f"of 25 words, nearest to their own group's middle: all but at most two: {own.sum() >= 23}",
 )
 
 # %%
-at = dict(zip(listed, flat(stack, 3), strict=True))
-fig, (ax,) = new_figure(width=640, height=460, projection="3d")
-draw_map(ax, groups, at)
+fig, (ax,) = new_figure(width=640, height=420, projection="3d")
+for name, style, points in zip(groups, PALETTE, flat(stack, 3).split(5), strict=False):
+    ax.plot(*points.T, style.marker, color=style.colour, label=name)
+ax.legend(loc="center left", bbox_to_anchor=(1.1, 0.5))
 seen2, seen3 = (flat(stack, k).pow(2).sum() for k in (2, 3))
 show_figure(
     fig,
-    caption="the same in three dimensions: what overlaps in the plane has more room here.",
+    caption="the same words in three dimensions: what was mixed in the plane has more room here.",
     numbers=f"three directions hold more of the differences than two: {bool(seen3 > seen2)}",
 )
 
@@ -520,20 +533,18 @@ show_figure(
 # If the calculation works, the arrows from countries to their capitals must be alike. Are they?
 
 # %%
-lands = torch.stack([big[land] for land, _ in CAPITALS])
-towns = torch.stack([big[town] for _, town in CAPITALS])
-both = flat(torch.cat([lands, towns]), 2)
+shown = CAPITALS[:7]
+lands = torch.stack([big[land] for land, _ in shown])
+towns = torch.stack([big[town] for _, town in shown])
+points = flat(torch.cat([lands, towns]), 2)
 fig, (ax,) = new_figure(width=640, height=400)
-for i, pair in enumerate(CAPITALS):
-    ax.annotate(
-        "", both[14 + i], both[i], arrowprops={"arrowstyle": "->", "color": PALETTE[0].colour}
-    )
-    for word, point in zip(pair, (both[i], both[14 + i]), strict=True):
-        ax.text(*point, word, fontsize=8)
-low, high = both.amin(0) - 0.05, both.amax(0) + 0.05
-ax.set(xlim=(low[0], high[0] + 0.05), ylim=(low[1], high[1]))
+for land, town in zip(points[:7], points[7:], strict=True):
+    ax.annotate("", town, land, arrowprops={"arrowstyle": "->", "color": PALETTE[0].colour})
+write(ax, [land for land, _ in shown], points[:7], ha="left")
+write(ax, [town for _, town in shown], points[7:], ha="right", va="bottom")
+surround(ax, points)
 steps = F.normalize(towns - lands, dim=1)
-mean_cosine = ((steps @ steps.T).sum() - 14) / (14 * 13)
+mean_cosine = ((steps @ steps.T).sum() - 7) / (7 * 6)
 show_figure(
     fig,
     caption="GloVe: the arrows from country to capital run roughly the same way.",
@@ -598,7 +609,8 @@ for a, b, c in (("man", "doctor", "woman"), ("woman", "nurse", "man")):
 
 # %% [markdown]
 # The grammar of English is no reason for that: "doctor" has no gender. It is a habit of the text
-# that can be measured, and whatever is built on such vectors inherits it.
+# that can be measured, and whatever is built on such vectors inherits it. "Secretary" leans towards
+# he, for GloVe read much news: the words nearest to it are "deputy" and "vice".
 #
 # Be careful with the analogies: since "doctor" itself may not answer, the question *forces* another
 # word (Nissim et al. 2020). The direction from "she" to "he" is the better measure.
@@ -624,7 +636,7 @@ explore(
     draw_analogy,
     words=text("france paris italy"),
     vectors=choice(["GloVe", "course"]),
-    caption="the eight best answers. Unknown words are answered with the closest known spelling.",
+    caption="the eight best answers. For an unknown word you are told the closest known spelling.",
 )
 
 # %% [markdown]
@@ -638,14 +650,15 @@ def your_map(words):
         raise ValueError("a map needs at least three words")
     at = flat(torch.stack([big[word] for word in listed]), 2)
     fig, (ax,) = new_figure(width=560, height=340)
-    draw_map(ax, {"yours": " ".join(listed)}, dict(zip(listed, at, strict=True)))
+    write(ax, listed, at, color=PALETTE[0].colour)
+    surround(ax, at)
     return fig, f"{len(listed)} words"
 
 
 explore(
     your_map,
-    words=text("monday friday january june paris rome red blue"),
-    caption="days, months, cities, colours: what is alike lies together.",
+    words=text("red blue paris rome dog horse summer winter"),
+    caption="colours, cities, animals, seasons: what is alike lies together.",
 )
 
 # %% [markdown]

@@ -9,6 +9,7 @@
 # %%
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import nn
 
 from course_lib.attention import SelfAttention, attention_weights, causal_mask
@@ -237,7 +238,7 @@ show_heatmap(
     x_labels=names,
     y_labels=["what arrived"],
     width=420,
-    caption='"funny" has received the minus of "not"; the other two got a mixture or nothing.',
+    caption='"funny" has received the minus of "not"; the other two got only a little of it.',
     numbers=f"funny received less than -0.9: {bool(heard[1, 0] < -0.9)}",
 )
 
@@ -295,14 +296,15 @@ print("the same as PyTorch, for all words:", torch.allclose(ours, theirs, atol=1
 # about?* at the same time. So its numbers are cut into stretches, one for each **head**. Each head
 # attends for itself, and afterwards the stretches are laid side by side again. This needs no more
 # weights than one head.
+#
+# The library einops writes such cuts as text: `rearrange(x, "b (h w) -> b h w", h=2)` cuts the
+# second axis into two.
 
 
 # %%
 def split_heads(x, heads):
     """Words (b, n, heads * d) to (b, heads, n, d): a stretch of the numbers for each head."""
     # BEGIN SOLUTION
-    from einops import rearrange
-
     return rearrange(x, "b n (heads d) -> b heads n d", heads=heads)
     # END SOLUTION
 
@@ -394,7 +396,8 @@ print("of the latter, praise:", unseen.praise.mean().item())
 #
 # The reader: word vectors plus places, two **transformer blocks**, the mean over the words, and one
 # number, above 0 for praise. A block is attention, then a small network at each word. What each of
-# the two gives is added to what came in.
+# the two gives is added to what came in. Before each of the two, a LayerNorm brings the numbers of
+# every word to mean 0 and variance 1.
 
 # %%
 print(EncoderBlock(32, heads=2))
@@ -510,8 +513,8 @@ fig, heads = looks(reader, line)
 block_2 = heads[2:].mean((0, 1))  # what each word gets from all words, in the second block
 show_figure(
     fig,
-    caption="the first block looks around. In the second, most thick lines, from all over the "
-    'sentence, end at "not" or at an adjective: the words that decide.',
+    caption="the first block looks around. In the second, many thick lines, from all over the "
+    'sentence, end at "not" or at an adjective; some rest on a word that decides nothing.',
     numbers=f'"not" and the adjectives, 3 of 7 words, get above half of block 2: '
     f"{bool(block_2[[3, 4, 6]].sum() > 0.5)}",
 )
@@ -523,7 +526,6 @@ show_figure(
 # %%
 with torch.no_grad():
     maps = torch.cat([m.mean(1, keepdim=True) for m in reader.maps(unseen.ids)], 1)  # (b, 2, n, n)
-    plain = torch.cat([m.mean(1, keepdim=True) for m in lost.maps(unseen.ids)], 1)
 there = (unseen.ids > 0).float()  # (b, n)
 marker = (unseen.ids == WORDS.index("not")) | (unseen.ids == WORDS.index("very"))
 
@@ -562,6 +564,7 @@ show_heatmap(
 # %%
 print("good:", *GOOD)
 print("bad: ", *BAD)
+print("other:", *[word for word in WORDS[1:] if word not in GOOD + BAD])
 
 
 # %%

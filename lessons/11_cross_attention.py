@@ -196,6 +196,9 @@ class Reader(nn.Module):
 
 
 # %% [markdown]
+# Without the places, *a red disc and a blue square* and *a blue disc and a red square* would give
+# the same set of vectors, and attention could not tell which colour belongs to which shape.
+#
 # Later we shall ask the same network *without* a caption, too. So in training about one caption in
 # ten is replaced by the empty one. `coins` are random numbers from 0 to 1, one for each example.
 
@@ -324,16 +327,17 @@ explore(
 t = torch.tensor([400])
 half_noise = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
 abar = schedule.at(t.to(device)).cpu()
-noisy = abar.sqrt() * unseen.pictures[:1] + (1 - abar).sqrt() * half_noise
+noisy = abar.sqrt() * unseen.pictures[3:4] + (1 - abar).sqrt() * half_noise
 with torch.no_grad(), listening(unet) as heard:
-    unet(noisy.to(device), t.to(device), reader(unseen.ids[:1].to(device)))
+    unet(noisy.to(device), t.to(device), reader(unseen.ids[3:4].to(device)))
 maps = maps_by_word([h.cpu() for h in heard], SIZE, SIZE)[0]  # (7, 16, 16)
 low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
 show_pictures(
-    [unseen.pictures[0], noisy[0], *(2 * (maps - low) / (high - low) - 1)[:, None]],
-    ["the picture", "what the UNet saw", *captions[0].split()],
+    [unseen.pictures[3], noisy[0], *(2 * (maps - low) / (high - low) - 1)[:, None]],
+    ["the picture", "what the UNet saw", *captions[3].split()],
     columns=5,
-    caption="bright: listens to this word more than other pixels do. Each map has its own scale.",
+    caption="bright: listens to this word more than other pixels do; each map has its own scale. "
+    "The map of a colour word is brightest inside its own shape.",
     numbers=f"{len(heard)} cross-attentions; shares over the words add up to 1: "
     f"{torch.allclose(maps.sum(0), torch.ones(SIZE, SIZE), atol=1e-4)}",
 )
@@ -398,7 +402,8 @@ show_pictures(
     [swap_half_way(A, B, share) for share in shares],
     [f"{share:.0%} red and blue" for share in shares],
     columns=5,
-    caption="the longer the first caption is heard, the more of its colours are there; the places stay.",
+    caption="the longer the first caption is heard, the less green and yellow is left. The early "
+    "words weigh most; the two large shapes stay where the starting noise put them.",
 )
 
 # %% [markdown]
