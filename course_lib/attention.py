@@ -113,10 +113,12 @@ class TransformerBlock(nn.Module):
     """Look at the picture's own tokens, then at the context, then think about it; each is added on.
 
     Without a context (`d_context` = 0) the second part is not there, and `forward` takes x alone.
+    Raises ValueError for a context too many or missing.
     """
 
     def __init__(self, d: int, d_context: int, heads: int) -> None:
         super().__init__()
+        self.d_context = d_context
         self.norm_self, self.look_at_self = nn.LayerNorm(d), SelfAttention(d, heads)
         if d_context:
             self.norm_context = nn.LayerNorm(d)
@@ -126,6 +128,12 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d_context"] | None = None
     ) -> Float[Tensor, "b n d"]:
+        if (context is None) == (self.d_context > 0):
+            raise ValueError(
+                f"TransformerBlock was built with d_context={self.d_context}, so it takes "
+                f"{'a context as well' if self.d_context else 'no context'}. "
+                "Usual cause: the text was forgotten."
+            )
         x = x + self.look_at_self(self.norm_self(x))
         if context is not None:
             x = x + self.look_at_context(self.norm_context(x), context)

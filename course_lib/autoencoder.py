@@ -25,9 +25,9 @@ class Gaussian:
     def sample(self, generator: torch.Generator) -> Float[Tensor, " b *code"]:
         """mean + std * noise: the reparameterisation of Kingma and Welling 2014, equation 10."""
         noise = torch.randn(
-            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
+            self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype
         )
-        return self.mean + (0.5 * self.log_var).exp() * noise
+        return self.mean + (0.5 * self.log_var).exp() * noise.to(self.mean.device)
 
     def kl(self) -> Float[Tensor, " b"]:
         """KL divergence from N(0, 1), in nats a picture (Kingma and Welling 2014, appendix B)."""
@@ -76,7 +76,7 @@ class VAE(nn.Module):
                 f"VAE.encode needs sides that {self.factor} divides, got "
                 f"{x.shape[2]}x{x.shape[3]}. Pad or crop the picture first."
             )
-        if x.device.type != "meta" and (x.min() < -1.5 or x.max() > 1.5):
+        if x.numel() and x.device.type != "meta" and (x.min() < -1.5 or x.max() > 1.5):
             raise ValueError(
                 f"VAE.encode expects pictures in [-1, 1], got numbers from {x.min():.3g} to "
                 f"{x.max():.3g}. Usual cause: bytes from 0 to 255; use x / 127.5 - 1."

@@ -36,19 +36,22 @@ def draw_curves(ax: Any, curves: Mapping[str, Curve]) -> list[str]:
         )
         change = y[-1] - y[0]
         way = "up" if change > 0 else "down"
-        level = abs(change) <= 0.02 * max(float(np.abs(y).max()), 1e-12)
-        ways.append(f"{name}: {len(y)} points, {'level' if level else way} from first to last")
+        if abs(change) <= 0.02 * max(float(np.abs(y).max()), 1e-12):
+            way = "level"
+        went = f"{way} from first to last" if np.isfinite(y).all() else "not all of them numbers"
+        ways.append(f"{name}: {len(y)} points, {went}")
     return ways
 
 
 def _points(name: str, curve: Curve) -> tuple[Shaped[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     pair = isinstance(curve, tuple) and len(curve) == 2 and not isinstance(curve[0], int | float)
-    y = np.asarray(torch.as_tensor(curve[1] if pair else curve).detach().cpu(), dtype=float)
-    x = np.asarray(torch.as_tensor(curve[0]).detach().cpu()) if pair else np.arange(len(y))
-    if y.ndim != 1 or x.shape != y.shape or len(y) == 0:
+    y = np.asarray(torch.as_tensor(curve[1] if pair else curve).detach().cpu().double())
+    x = np.asarray(torch.as_tensor(curve[0]).detach().cpu()) if pair else np.arange(y.size)
+    if y.ndim != 1 or x.shape != y.shape or y.size == 0:
         raise ValueError(
             f"show_curves wants {name!r} as a list of y or a pair (x, y) of equal lengths, got "
-            f"shapes {x.shape} and {y.shape}. Usual cause: x has one point more than y."
+            f"shapes {x.shape} and {y.shape}. Usual cause: one number instead of a list, or an "
+            "x with one point more than y."
         )
     return x, y
 

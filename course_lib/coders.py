@@ -1,8 +1,8 @@
 """The two halves of the autoencoder: an encoder that shrinks a picture, a decoder that mirrors it.
 
 The structure is that of Stable Diffusion's first stage (Rombach et al. 2022, appendix G; in code
-diffusers' AutoencoderKL): blocks of convolutions, half the size at every level, and attention
-over all places at the smallest one.
+diffusers' AutoencoderKL): blocks of convolutions, half the size from each level to the next, and
+attention over all places at the smallest one.
 """
 
 from itertools import pairwise

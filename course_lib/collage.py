@@ -120,7 +120,10 @@ def placed(
 def windows(
     sheets: Float[Tensor, "2 m 3 160 208"], n: int, variety: float, g: torch.Generator
 ) -> Float[Tensor, "n 3 64 64"]:
-    """`n` pieces of photographs: some window, perhaps mirrored, darker or brighter."""
+    """`n` pieces of photographs: some window, perhaps mirrored, darker or brighter.
+
+    With `variety` some are mixed with a second piece, and colours are turned.
+    """
     picture = _window(sheets, n, g)
     if variety:
         share = sometimes(0.5 * variety, between(0.1, 0.6, n, g), g)

@@ -37,7 +37,7 @@ def untold(unet: UNet) -> Guesser:
 def denoising_loss(
     guesser: Guesser, pictures: Float[Tensor, "b c h w"], generator: torch.Generator
 ) -> Float[Tensor, ""]:
-    """Mean squared error of the guess, at a random level (0 ... 1) for each picture."""
+    """Mean squared error of the guess, at a random level (0 ... 1) for each picture; on the CPU."""
     levels = torch.rand(len(pictures), generator=generator)
     noise = levels[:, None, None, None] * torch.randn(pictures.shape, generator=generator)
     return F.mse_loss(guesser(pictures + noise, levels), noise)
@@ -45,7 +45,7 @@ def denoising_loss(
 
 @torch.no_grad()
 def error_left(guesser: Guesser, pictures: Float[Tensor, "b c h w"], level: float) -> float:
-    """Mean squared error of the cleaned pictures at one noise level; as they come it is level^2."""
+    """Mean squared error of the cleaned pictures at one noise level; level^2 as they come. CPU."""
     noise = level * torch.randn(pictures.shape, generator=torch.Generator().manual_seed(5))
     return F.mse_loss(guesser(pictures + noise, torch.full((len(pictures),), level)), noise).item()
 

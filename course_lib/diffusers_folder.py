@@ -23,6 +23,7 @@ from course_lib.unet import UNet
 
 Config = dict[str, Any]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+OLD_NAMES = (("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0"))
 INDEX: Config = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.36.0",
@@ -75,6 +76,13 @@ def load(folder: Path) -> TextToImage:
         )
     config = _read(folder / "scheduler" / "scheduler_config.json")
     text_config = _read(folder / "text_encoder" / "config.json")
+    unet_config = _read(folder / "unet" / "config.json")
+    act, heads = text_config.get("hidden_act"), unet_config.get("attention_head_dim")
+    if act not in (None, "quick_gelu") or not isinstance(heads, int):
+        raise ValueError(
+            f"{folder} does not hold a Stable Diffusion 1: {act} in the text tower, {heads} heads. "
+            "Usual cause: Stable Diffusion 2."
+        )
     length = text_config["max_position_embeddings"]
     tokenizer = Tokenizer.load(folder / "tokenizer", length)
     tower = TextTower(
@@ -85,8 +93,10 @@ def load(folder: Path) -> TextToImage:
         heads=text_config["num_attention_heads"],
     )
     text = from_transformers(load_file(folder / "text_encoder" / "model.safetensors"))
-    tower.load_state_dict({key.removeprefix("text."): x.float() for key, x in text.items()})
-    unet_config = _read(folder / "unet" / "config.json")
+    try:
+        tower.load_state_dict({key.removeprefix("text."): x.float() for key, x in text.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{folder / 'text_encoder'} does not fit its config: {error}") from error
     return TextToImage(
         tokenizer,
         tower.eval(),
@@ -156,9 +166,17 @@ def _vae(config: Config, path: Path) -> VAE:
         blocks=config["layers_per_block"],
         groups=config.get("norm_num_groups", 32),
     )
-    vae.load_state_dict(state_from_diffusers(vae, load_file(path), AUTOENCODER), strict=False)
+    state = {_renamed(key): value for key, value in load_file(path).items()}
+    vae.load_state_dict(state_from_diffusers(vae, state, AUTOENCODER), strict=False)
     vae.scale.fill_(config.get("scaling_factor", 0.18215))
     return vae.float().eval()
+
+
+def _renamed(key: str) -> str:
+    """Autoencoders saved in 2022, Stable Diffusion 1's too, call their attention by other names."""
+    for old, new in OLD_NAMES:
+        key = key.replace(f".attentions.0.{old}.", f".attentions.0.{new}.")
+    return key
 
 
 def _text_config(tower: Any) -> Config:
@@ -203,7 +221,7 @@ def _schedule(config: Config) -> NoiseSchedule:
         raise ValueError(
             f"the schedule of this folder is {name!r}"
             f"{' rescaled to zero' if config.get('rescale_betas_zero_snr') else ''}; linear, "
-            "scaled_linear and a list of betas can be read. Usual cause: Stable Diffusion 2."
+            "scaled_linear and a list of betas can be read. Usual cause: another schedule."
         )
     return known[name](config["num_train_timesteps"], config["beta_start"], config["beta_end"])
 

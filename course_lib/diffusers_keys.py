@@ -70,15 +70,18 @@ def state_to_diffusers(model: nn.Module, rules: Rules = UNET) -> State:
 def state_from_diffusers(model: nn.Module, state: State, rules: Rules = UNET) -> State:
     """diffusers' weights under the names of `model`, ready for `load_state_dict(strict=False)`.
 
-    Raises ValueError where a weight is missing or left over.
+    Raises ValueError where a weight is missing, left over, or of another shape.
     """
-    theirs = {key: to_diffusers(key, rules) for key in _weights(model)}
+    mine = _weights(model)
+    theirs = {key: to_diffusers(key, rules) for key in mine}
     missing = sorted(set(theirs.values()) - set(state))
     extra = sorted(set(state) - set(theirs.values()))
-    if missing or extra:
+    other = sorted(n for k, n in theirs.items() if n in state and state[n].shape != mine[k].shape)
+    if missing or extra or other:
         raise ValueError(
             f"these are not the weights of this model: {len(missing)} missing (first: "
-            f"{missing[:1]}), {len(extra)} left over (first: {extra[:1]}). "
+            f"{missing[:1]}), {len(extra)} left over (first: {extra[:1]}), {len(other)} of another "
+            f"shape (first: {other[:1]}). "
             "Usual cause: another width, number of layers, or context size."
         )
     return {ours: state[key] for ours, key in theirs.items()}

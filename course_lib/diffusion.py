@@ -90,5 +90,6 @@ def _draw(
     x0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     """A random time and a random noise for each picture of a batch."""
-    t = torch.randint(schedule.num_steps, (len(x0),), generator=generator, device=x0.device)
-    return t, torch.randn(x0.shape, generator=generator, device=x0.device)
+    where = x0.device if generator is None else generator.device
+    t = torch.randint(schedule.num_steps, (len(x0),), generator=generator, device=where)
+    return t.to(x0.device), torch.randn(x0.shape, generator=generator, device=where).to(x0.device)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def frechet(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
-    """|mean difference|^2 + trace(A + B - 2 (A B)^(1/2)) (Dowson and Landau 1982, equation 16).
+    """|mean difference|^2 + trace(A + B - 2 (A B)^(1/2)) (Dowson and Landau 1982).
 
     0 if both have the same mean and covariance. Raises ValueError for fewer than two rows.
     """
@@ -22,7 +22,7 @@ def frechet(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
             "Usual cause: a single picture; a distance of sets needs sets."
         )
     x, y = a.double(), b.double()
-    cov_x, cov_y = torch.cov(x.T), torch.cov(y.T)
+    cov_x, cov_y = (torch.atleast_2d(torch.cov(z.T)) for z in (x, y))
     values, vectors = torch.linalg.eigh(cov_x)
     root = vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
     between = torch.linalg.eigvalsh(root @ cov_y @ root).clamp(min=0).sqrt().sum()

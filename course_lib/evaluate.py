@@ -14,6 +14,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -49,7 +50,7 @@ def psnr_inside(
 def energy_distance(
     drawn: Float[Tensor, "n c h w"], real: Float[Tensor, "m c h w"], side: int = 16
 ) -> float:
-    """How far two sets of pictures are apart as sets: 0 if they could have been swapped.
+    """How far two sets of pictures are apart as sets: about 0 if they could have been swapped.
 
     The energy distance of Szekely and Rizzo 2013 on pictures shrunk to side x side, per number:
     twice the mean distance between the sets, less the mean distances within each. It sees wrong
@@ -129,14 +130,20 @@ def table(title: str, columns: Mapping[str, Mapping[str, object]]) -> str:
 
 
 def of_checkpoint(path: Path) -> TextToImage:
-    """The model of an unfinished run of `recipes.emoji_text_to_image`: its averaged weights."""
-    state = {
-        k.removeprefix("average."): v
-        for k, v in load_file(path).items()
-        if k.startswith("average.")
-    }
+    """The averaged weights of an unfinished `recipes.emoji_text_to_image` that predicts v.
+
+    Raises ValueError for a file that is something else.
+    """
     model = unet.emoji_latent()
-    model.load_state_dict(state)
+    try:
+        state = load_file(path)
+        mine = {k.removeprefix("average."): v for k, v in state.items() if k.startswith("average.")}
+        model.load_state_dict(mine)
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is not a checkpoint of emoji_text_to_image. Usual cause: finished weights, or "
+            "a run of another recipe."
+        ) from error
     return text_to_image.around(model, "v", "zero_terminal")
 
 

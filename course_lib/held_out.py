@@ -97,14 +97,14 @@ class Measure:
             captions = [self.captions[i] for i in rows.tolist()]
             seeds = (rows + settings.seed).tolist()
             pictures = model.draw(captions, seeds, visits=settings.steps, scale=settings.scale)
-            answers.append(shrunk(pictures))
+            answers.append(shrunk(pictures).cpu())
         return torch.cat(answers)
 
     def decoded(self, model: TextToImage) -> Float[Tensor, "n d"]:
         """The true pictures through the autoencoder and back: the most that can be reached."""
         parts = torch.tensor(self.true).split(100)
         return torch.cat(
-            [shrunk(model.decode(model.encode(self.every.pictures[part]))) for part in parts]
+            [shrunk(model.decode(model.encode(self.every.pictures[part]))).cpu() for part in parts]
         )
 
     def best_sibling(self) -> list[int]:

@@ -23,10 +23,10 @@ def listening(model: nn.Module) -> Iterator[list[Tensor]]:
     """
     heard: list[Tensor] = []
 
-    def note(layer: CrossAttention, inputs: tuple[Tensor, Tensor]) -> None:
-        x, context = inputs
+    def note(layer: CrossAttention, inputs: tuple[Tensor, ...]) -> None:
+        x, context, *mask = inputs
         with torch.no_grad():
-            heard.append(attention_weights(layer.queries(x), layer.keys(context)))
+            heard.append(attention_weights(layer.queries(x), layer.keys(context), *mask))
 
     layers = [
         m

@@ -56,9 +56,7 @@ def sentences(split: str) -> Sentences:
         if ((i + j) % 4 == 0) != (split == "test"):
             continue
         for start, thing, word in product(STARTS, THINGS, ("not", "very")):
-            for first, second, marked in product((good, bad), (good, bad), (0, 1)):
-                if first == second:
-                    continue
+            for (first, second), marked in product(((good, bad), (bad, good)), (0, 1)):
                 adjectives = [first, "and", second]
                 adjectives.insert(2 * marked, word)
                 ids.append(encode([*start, "the", thing, "was", *adjectives]))
@@ -68,12 +66,12 @@ def sentences(split: str) -> Sentences:
 
 
 def encode(words: Sequence[str]) -> Int[Tensor, " n"]:
-    """A sentence as LONGEST word numbers. Raises ValueError for unknown words or too many."""
+    """A sentence as LONGEST word numbers. ValueError for unknown words, none, or too many."""
     unknown = [word for word in words if word not in WORDS[1:]]
-    if unknown or len(words) > LONGEST:
+    if unknown or not 1 <= len(words) <= LONGEST:
         wrong = f"{unknown[0]!r} is not among them" if unknown else f"these are {len(words)}"
         raise ValueError(
-            f"a sentence may have up to {LONGEST} of these words: {', '.join(WORDS[1:])}; {wrong}. "
+            f"a sentence may have 1 to {LONGEST} of these words: {', '.join(WORDS[1:])}; {wrong}. "
             "Usual cause: a capital letter or a comma."
         )
     return torch.tensor([WORDS.index(word) for word in [*words, *[""] * (LONGEST - len(words))]])

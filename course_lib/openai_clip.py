@@ -1,7 +1,7 @@
 """OpenAI's CLIP in the course's own classes: 605 MB, downloaded only where this is called.
 
-Radford et al. 2021, the smallest of the published ones, ViT-B/32. No package carries its weights;
-transformers fetches them into its own cache, checks them, and shows how far it is.
+Radford et al. 2021: ViT-B/32, which cuts pictures into the fewest patches. No package carries its
+weights; transformers fetches them into its own cache, checks them, and shows how far it is.
 """
 
 import torch

@@ -169,8 +169,9 @@ def show_overlay(
     ax.axis("off")
     for i, mask in enumerate(masks.cpu().numpy().astype(float)):
         style = PALETTE[(i + 1) % len(PALETTE)]
-        if mask.max() > mask.min():
+        if mask.any():
             ax.contourf(mask, [0.5, 1.5], colors=[style.colour], alpha=0.45, hatches=[style.hatch])
+        if mask.max() > mask.min():
             ax.contour(mask, [0.5], colors=[style.colour], linewidths=2)
     if labels:
         patches = [

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from course_lib.diffusion import Denoiser
+from course_lib.diffusion import Denoiser, predict_x0
 from course_lib.schedule import NoiseSchedule
 
 
@@ -122,11 +122,11 @@ def dpm_solver_pp(
     for t, t_next in pairwise(ts):
         abar, abar_next = schedule.item(t), schedule.item(t_next)
         x0 = _clean(x, _guess(model, x, t), abar)
-        here = _log_snr(abar)
+        here = _half_log_snr(abar)
         if t_next == -1:
             x = x0
         else:
-            h = _log_snr(abar_next) - here
+            h = _half_log_snr(abar_next) - here
             target = x0
             if before is not None:
                 target = x0 + h / (here - before[0]) * (x0 - before[1]) / 2
@@ -154,7 +154,7 @@ def clipped(model: Denoiser, schedule: NoiseSchedule, limit: float = 1.0) -> Den
 
     def clipped_model(x: Tensor, t: Tensor) -> Tensor:
         abar = schedule.at(t)
-        x0 = (x - (1 - abar).sqrt() * model(x, t)) / abar.sqrt()
+        x0 = predict_x0(x, model(x, t), t, schedule)
         return (x - abar.sqrt() * x0.clamp(-limit, limit)) / (1 - abar).sqrt()
 
     return clipped_model
@@ -175,7 +175,7 @@ def _clean(x: Tensor, noise: Tensor, abar: float) -> Tensor:
     return (x - (1 - abar) ** 0.5 * noise) / abar**0.5
 
 
-def _log_snr(abar: float) -> float:
+def _half_log_snr(abar: float) -> float:
     """lambda = log(sqrt(abar) / sqrt(1 - abar))."""
     return 0.5 * math.log(abar / (1 - abar))
 

@@ -170,7 +170,7 @@ class TextToImage:
     @torch.no_grad()
     def encode(self, pictures: Pictures) -> Float[Tensor, "b c side side"]:
         """Pictures in [-1, 1] to latents of unit spread."""
-        return self.vae.to_latents(pictures)
+        return self.vae.to_latents(pictures.to(self.device))
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "b c side side"]) -> Pictures:
@@ -178,12 +178,14 @@ class TextToImage:
         return self.vae.to_pictures(latents)
 
     def _noised(self, latents: Tensor, seeds: Sequence[int], t: int) -> Tensor:
+        expect_shape("latents", latents, "b c h w", h=self.side, w=self.side)
         ts = torch.full((len(latents),), t, device=latents.device)
         return add_noise(latents, self.noise(seeds), ts, self.schedule)
 
 
 def _one_each(prompts: Sequence[str], seeds: Sequence[int]) -> None:
-    if isinstance(prompts, str) or len(prompts) != len(seeds) or not prompts:
+    single = isinstance(prompts, str) or isinstance(seeds, int)
+    if single or len(prompts) != len(seeds) or not prompts:
         raise ValueError(
             f"a list of prompts and as many seeds are wanted, got {prompts!r:.60} and {seeds!r:.60}"
             ". Usual cause: one prompt without its brackets; use [prompt] and [seed]."

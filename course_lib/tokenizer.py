@@ -176,7 +176,10 @@ class Tokenizer:
         return ids.reshape(len(texts), self.length)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The cleaned text that gave these ids, up to the first end; half letters become U+FFFD."""
+        """The words and signs of these ids, a space between any two, up to the first end.
+
+        "it's red" comes back as "it 's red"; half letters become U+FFFD.
+        """
         letters = ""
         for i in ids:
             if i == self.end:

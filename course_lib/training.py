@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice, repeat
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def train(
     optimizer = torch.optim.AdamW(params, lr=lr)
     losses: list[float] = []
     with Progress(steps) as progress:
-        for batch in islice(chain.from_iterable(repeat(batches)), steps):
+        for batch in islice(_round_and_round(batches), steps):
             loss = loss_of(batch)
             optimizer.zero_grad()
             loss.backward()
@@ -47,6 +47,20 @@ def train(
             losses.append(loss.item())
             progress.show(len(losses), losses[-1])
     return losses
+
+
+def _round_and_round(batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches again and again. Raises ValueError once a round brings none."""
+    while True:
+        none = True
+        for batch in batches:
+            none = False
+            yield batch
+        if none:
+            raise ValueError(
+                "train: there are no more batches. Usual cause: an empty list, or a generator, "
+                "which can be gone through once only; give a list, or random_batches."
+            )
 
 
 def _in_a_notebook() -> bool:
@@ -65,9 +79,9 @@ class Progress:
     time and no loss, so that a checked notebook prints the same everywhere.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, done: int = 0) -> None:
         self.steps = steps
-        self.done = 0
+        self.first = self.done = done  # an earlier run's steps took none of this one's time
         self.started = self.shown = time.monotonic()
         self.handle: Any = None
 
@@ -85,7 +99,7 @@ class Progress:
         if now - self.shown < 0.25:
             return
         self.shown = now
-        left = (now - self.started) / step * (self.steps - step)
+        left = (now - self.started) / (step - self.first) * (self.steps - step)
         self._write(f"step {step} of {self.steps}, loss {loss:.4f}, about {left:.0f} s left")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
@@ -198,7 +212,8 @@ def long_run(
     makes a resumed run take the very steps that an unbroken one would. Started again with the
     same `folder`, it goes on where the last checkpoint was. `folder`/log.csv keeps the losses.
     `scaled` keeps gradients that float16 would round to zero (Micikevicius et al. 2018): the loss
-    is multiplied before the way back, and steps that overflow are left out.
+    is multiplied before the way back, and steps that overflow are left out. The multiplier is found
+    anew after a break, so that the steps are then nearly the same, not the very same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
@@ -210,7 +225,7 @@ def long_run(
     scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=scaled)
     recent: list[float] = []
     since = time.monotonic()
-    with Progress(steps) as progress:
+    with Progress(steps, done) as progress:
         for step in range(done, steps):
             for group in optimizer.param_groups:
                 group["lr"] = lr * warmup_cosine(step, steps, warmup=min(200, steps // 10))

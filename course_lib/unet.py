@@ -134,7 +134,7 @@ class UNet(nn.Module):
         self, x: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], context: Context = None
     ) -> Float[Tensor, "b c h w"]:
         self._expect(x, t, context)
-        emb = self.time_embedding(positional_encoding(t, self.width))  # (b, d_emb)
+        emb = self.time_embedding(positional_encoding(t, self.width).to(x.dtype))  # (b, d_emb)
         x = self.conv_in(x)
         skips = [x]
         for level in self.down:

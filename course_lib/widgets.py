@@ -5,7 +5,7 @@ automatic run of the notebook could record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -35,7 +35,7 @@ def explore(draw: Draw, *, caption: str, **controls: Control) -> None:
 
     `draw` takes one argument for each control and returns a figure, or (figure, numbers). What a
     learner sets shows up in a second picture below the controls, so the first one is there to
-    compare with. A ValueError from `draw` is shown as its sentence.
+    compare with. What `draw` raises after a change is shown as its sentence.
     """
     if not controls:
         raise ValueError(
@@ -174,7 +174,7 @@ def text(start: str) -> Control:
 @dataclass(frozen=True, eq=False)
 class _Kernel:
     value: Tensor
-    presets: Mapping[str, Tensor] = field(default_factory=dict)
+    presets: Mapping[str, Tensor]
 
     def build(self, label: str, changed: Callable[[Any], None]) -> Any:
         import ipywidgets

@@ -53,6 +53,14 @@ def test_the_order_of_context_does_not_matter_but_its_content_does():
     assert (block(x, context) - block(x, 2 * context)).abs().max() > 1e-3
 
 
+def test_a_forgotten_text_is_told():
+    x = torch.randn(1, 8, 3, 5)
+    with pytest.raises(ValueError, match="so it takes a context as well"):
+        SpatialTransformer(8, 5, heads=2)(x)
+    with pytest.raises(ValueError, match="so it takes no context"):
+        SpatialTransformer(8, 0, heads=2)(x, torch.randn(1, 7, 5))
+
+
 def test_the_spatial_transformer_keeps_rows_and_columns_apart():
     """With everything between switched off, each pixel comes back where it was."""
     layer = SpatialTransformer(8, 0, heads=2)

@@ -22,6 +22,11 @@ def test_frechet_minds_how_numbers_go_together():
     assert frechet(torch.cat([a, b], 1), torch.cat([b, a], 1)) < 0.01
 
 
+def test_frechet_of_single_numbers():
+    x = torch.tensor([[0.0], [2.0], [4.0]])
+    assert abs(frechet(x, x + 3) - 9) < 1e-6
+
+
 def test_frechet_needs_sets():
     with pytest.raises(ValueError, match="two or more rows on each side, got 1 and 4"):
         frechet(torch.zeros(1, 3), torch.zeros(4, 3))

@@ -194,6 +194,17 @@ def test_the_averaged_weights_of_an_unfinished_run_can_be_measured(tmp_path):
     torch.testing.assert_close(found.unet.state_dict()[key], model.state_dict()[key] + 1)
 
 
+def test_a_file_that_is_no_checkpoint_is_told(tmp_path, capsys):
+    from safetensors.torch import save_file
+
+    (tmp_path / "text").write_text("hello")
+    save_file({"average.x": torch.zeros(1)}, tmp_path / "other")
+    for name in ("text", "other"):
+        asked = ["text_to_image", "--split", "validation", "--checkpoint", str(tmp_path / name)]
+        assert evaluate.main(asked) == 1
+        assert "is not a checkpoint of emoji_text_to_image" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("plain_shapes")  # stand-ins for the classes
 def test_clip_is_asked_among_each_hundred_apart(monkeypatch):
     """A CLIP that knows each pair is right; one that mixes up two of one set is twice wrong."""

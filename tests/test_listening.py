@@ -68,3 +68,11 @@ def test_it_stops_listening_after_an_error():
 def test_nothing_heard_is_told():
     with pytest.raises(ValueError, match="nothing was heard"):
         maps_by_word([], 8, 8)
+
+
+def test_what_a_mask_hides_is_not_heard():
+    layer, x, context = CrossAttention(8, 6, heads=2), torch.randn(2, 7, 8), torch.randn(2, 5, 6)
+    seen = torch.tensor([True, True, False, True, True])
+    with listening(layer) as heard:
+        layer(x, context, seen[None])
+    assert heard[0][..., 2].abs().max() == 0

@@ -64,6 +64,8 @@ def test_a_sentence_of_your_own_is_filled_up_and_odd_ones_are_explained():
     assert encode(["the", "film"]).tolist() == [1, WORDS.index("film"), *[0] * 8]
     with pytest.raises(ValueError, match="'Film' is not among them"):
         encode(["the", "Film"])
+    with pytest.raises(ValueError, match="these are 0"):
+        encode([])
     with pytest.raises(ValueError, match="these are 11"):
         encode(["the"] * 11)
     with pytest.raises(ValueError, match="wanted the split 'train' or 'test', got 'all'"):

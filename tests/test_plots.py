@@ -85,11 +85,18 @@ def test_own_numbers_replace_the_usual_ones(shown, capsys):
 
 def test_curves_say_which_way_they_go(shown, capsys):
     curves = {"a": [2.0, 1.0], "b": ([0, 10, 20], torch.tensor([1.0, 5.0, 9.0])), "c": [3.0, 3.0]}
+    curves |= {"d": [2.0, 1.0, float("nan")]}
     plots.show_curves(curves, x_label="x", y_label="y", caption="c")
     out = " ".join(capsys.readouterr().out.split())
     assert "a: 2 points, down" in out
     assert "b: 3 points, up" in out
     assert "c: 2 points, level" in out
+    assert "d: 3 points, not all of them numbers" in out
+
+
+def test_one_number_is_no_curve():
+    with pytest.raises(ValueError, match=r"'loss' as a list of y.*one number instead of a list"):
+        plots.show_curves({"loss": torch.tensor(1.0)}, x_label="x", y_label="y", caption="c")
 
 
 def test_a_heat_map_says_where_its_largest_value_is(shown, capsys):

@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from course_lib import diffusers_folder
@@ -147,3 +150,43 @@ def test_prompts_and_seeds_must_match(model, prompts, seeds):
 def test_a_strength_outside_its_range_is_named(model, strength):
     with pytest.raises(ValueError, match=f"strength goes from above 0.*got {strength}"):
         model.redraw(torch.zeros(1, 3, 64, 64), ["apple"], [1], strength=strength)
+
+
+def test_an_autoencoder_with_the_names_of_2022_is_read(tmp_path, model):
+    diffusers_folder.save(model, tmp_path)
+    file = tmp_path / "vae" / "diffusion_pytorch_model.safetensors"
+    state = load_file(file)
+    for old, new in diffusers_folder.OLD_NAMES:
+        names = {
+            key: key.replace(f".attentions.0.{new}.", f".attentions.0.{old}.") for key in state
+        }
+        state = {names[key]: value for key, value in state.items()}
+    assert any(".attentions.0.query." in key for key in state)
+    save_file(state, file)
+    again = diffusers_folder.load(tmp_path)
+    torch.testing.assert_close(again.vae.state_dict(), model.vae.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("part", "setting", "sentence"),
+    [
+        ("unet", {"attention_head_dim": [5, 10]}, "not hold a Stable Diffusion 1"),
+        ("text_encoder", {"hidden_act": "gelu"}, "gelu in the text tower"),
+        ("text_encoder", {"vocab_size": 7}, "text_encoder does not fit its config"),
+        ("unet", {"cross_attention_dim": 12}, "of another shape"),
+    ],
+)
+def test_a_folder_whose_parts_are_of_another_kind_is_refused(
+    tmp_path, model, part, setting, sentence
+):
+    diffusers_folder.save(model, tmp_path)
+    config = tmp_path / part / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text("utf-8")) | setting), "utf-8")
+    with pytest.raises(ValueError, match=sentence):
+        diffusers_folder.load(tmp_path)
+
+
+@pytest.mark.usefixtures("plain_shapes")
+def test_a_single_seed_gets_the_sentence(model):
+    with pytest.raises(ValueError, match=r"use \[prompt\] and \[seed\]"):
+        model.draw(["a"], 3)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from course_lib.training import EMA, long_run, random_batches, train, warmup_cosine
+from course_lib.training import EMA, Progress, long_run, random_batches, train, warmup_cosine
 
 # A tiny run in a process of its own, slow enough to be killed in the middle of a step.
 RUN = """
@@ -153,3 +153,19 @@ def test_a_long_run_gives_back_the_average_and_keeps_a_log(tmp_path):
     torch.testing.assert_close(average.weight, torch.ones(1, 2), atol=0.02, rtol=0)
     log = (tmp_path / "log.csv").read_text().split()
     assert [line.split(",")[0] for line in log] == ["100", "200", "300", "400"]
+
+
+def test_batches_that_run_out_end_with_a_sentence():
+    w = nn.Parameter(torch.tensor(0.0))
+    for batches in ([], (1.0 for _ in range(3))):
+        with pytest.raises(ValueError, match=r"no more batches.*a generator"):
+            train([w], batches, lambda target: (w - target) ** 2, steps=4)
+
+
+def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(monkeypatch):
+    progress, written = Progress(6000, done=3000), []
+    monkeypatch.setattr(progress, "_write", lambda text, last=False: written.append(text))
+    progress.started -= 100  # seconds
+    progress.shown -= 100
+    progress.show(3100, 0.5)
+    assert "about 2900 s left" in written[0]

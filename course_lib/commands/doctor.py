@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from course_lib import __version__, paths
+from course_lib.datasets.registry import mend
 
 _NAME = "stable-diffusion-by-hand"
 
@@ -56,8 +57,8 @@ def _packages() -> Iterator[tuple[bool, str]]:
             yield False, f"{name} is missing: python -m pip install '{requirement}'"
             continue
         new_enough = _numbers(found) >= _numbers(bound)
-        mend = "" if new_enough else f" is too old: python -m pip install --upgrade '{requirement}'"
-        yield new_enough, f"{name} {found}{mend}"
+        how = "" if new_enough else f" is too old: python -m pip install --upgrade '{requirement}'"
+        yield new_enough, f"{name} {found}{how}"
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -90,19 +91,19 @@ def _files() -> Iterator[tuple[bool, str]]:
         files = json.loads((data / "manifest.json").read_text(encoding="utf-8"))["files"]
         wanted = {name: str(entry["sha256"]) for name, entry in files.items()}
     except (OSError, ValueError, KeyError):
-        yield False, f"{data / 'manifest.json'} is missing or spoilt. {_mend(data)}"
+        yield False, f"{data / 'manifest.json'} is missing or spoilt. {mend(data, 'manifest.json')}"
         return
     cards = sorted((data / "weights").glob("*.json"))
     for card in cards:
         try:
             digest = str(json.loads(card.read_text(encoding="utf-8"))["sha256"])
         except (OSError, ValueError, KeyError):
-            yield False, f"{card} is spoilt. {_mend(data)}"
+            yield False, f"{card} is spoilt. {mend(data, f'weights/{card.name}')}"
             continue
         wanted[f"weights/{card.with_suffix('.safetensors').name}"] = digest
     bad = {name: why for name, sha in wanted.items() if (why := _wrong(data / name, sha))}
     for name, why in bad.items():
-        yield False, f"{data / name} {why}. {_mend(data)}"
+        yield False, f"{data / name} {why}. {mend(data, name)}"
     kinds = f"{len(wanted) - len(cards)} files of data and {len(cards)} of weights"
     yield True, f"{kinds} in {data}: {len(wanted) - len(bad)} intact"
     free = shutil.disk_usage(data).free / 1e9
@@ -119,9 +120,3 @@ def _wrong(file: Path, sha256: str) -> str:
     return (
         "" if hashlib.sha256(content).hexdigest() == sha256 else "is not the file that belongs here"
     )
-
-
-def _mend(data: Path) -> str:
-    if (data.parent / "pyproject.toml").is_file():
-        return f"Mend it with: git -C {data.parent} checkout -- data"
-    return f"Mend it with: python -m pip install --force-reinstall --no-deps {_NAME}"

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw, write the file, and say what was drawn; a grid has a row for each prompt."""
+    """Draw, write the file, and say what was drawn; with --count a row for each prompt."""
     from course_lib import held_out, picture_file, samplers, text_to_image
     from course_lib.provenance import stamp
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def lessons_of(text: str) -> tuple[str, ...]:
-    """("02", "05") of "2,05". Argparse shows the message of its ValueError's kind."""
+    """("02", "05") of "2,05". Raises ArgumentTypeError, whose message argparse shows."""
     from course_lib.checks.registry import lessons
 
     wanted = tuple(dict.fromkeys(part.strip().zfill(2) for part in text.split(",")))

@@ -40,7 +40,7 @@ def pick(who: str, split: str, known: tuple[str, ...] = ("train", "validation", 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
     file = folder / "manifest.json"
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing. {_mend(folder, 'manifest.json')}")
+        raise FileNotFoundError(f"{file} is missing. {mend(folder, 'manifest.json')}")
     return dict(json.loads(file.read_text(encoding="utf-8"))["files"])
 
 
@@ -49,26 +49,26 @@ def _checked(folder: Path, name: str) -> Path:
     entries = _manifest(folder)
     if name not in entries:
         raise ValueError(f"no bundled file is called {name!r}; there are {', '.join(entries)}")
-    file, wanted, mend = folder / name, entries[name], _mend(folder, name)
+    file, wanted, how = folder / name, entries[name], mend(folder, name)
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing. {mend}")
+        raise FileNotFoundError(f"{file} is missing. {how}")
     data = file.read_bytes()
     if len(data) < wanted["bytes"]:
         raise ValueError(
             f"{file} is cut short: it should have {wanted['bytes']:,} bytes, it has {len(data):,}. "
-            f"Usual cause: an interrupted copy or a full disk. {mend}"
+            f"Usual cause: an interrupted copy or a full disk. {how}"
         )
     got = hashlib.sha256(data).hexdigest()
     if got != wanted["sha256"]:
         raise ValueError(
             f"{file} is not the file that belongs here: its SHA-256 should be "
             f"{wanted['sha256'][:12]}..., it is {got[:12]}.... Usual cause: it was edited, or "
-            f"damaged on the way. {mend}"
+            f"damaged on the way. {how}"
         )
     return file
 
 
-def _mend(folder: Path, name: str) -> str:
+def mend(folder: Path, name: str) -> str:
     """What brings a bundled file back: git in a checkout, pip in an installation."""
     if (folder.parent / "pyproject.toml").is_file():
         return f"Mend it with: git -C {folder.parent} checkout -- data/{name}"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from course_lib.paths import bundled
 from course_lib.training import long_run
 
+FISH_LICENCE = "GPL-2.0, as the strictest of the cut-outs and backgrounds that it learned from"
 EMOJI_LICENCE = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
 
 

@@ -9,7 +9,7 @@ from course_lib import weights
 from course_lib.datasets import fish
 from course_lib.plain_unet import PlainUNet, WithoutSkips
 from course_lib.precision import mixed
-from course_lib.recipes.common import card, cycles
+from course_lib.recipes.common import FISH_LICENCE, card, cycles
 from course_lib.segmentation import iou, segmentation_loss
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
@@ -39,7 +39,8 @@ def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, .
             logits = model(pictures)
         return segmentation_loss(logits.float(), masks)
 
-    cycles(model, loss_of, folder, steps=steps, lr=2e-3)
+    lr = 2e-3
+    cycles(model, loss_of, folder, steps=steps, lr=lr)
     quality = {}
     for split, backgrounds in (("validation", "validation"), ("test", "train"), ("test", "test")):
         pictures, masks = fish.scenes(500, 2015, split, backgrounds=backgrounds)
@@ -48,7 +49,7 @@ def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, .
         quality[f"IoU, {split} fish on {backgrounds} backgrounds"] = round(
             float(iou(logits > 0, masks).mean()), 3
         )
-    facts = {"steps": list(steps), "batch_size": 16, "seed": 0, "licence": "MIT"}
-    facts |= {"quality": quality}
+    facts = {"steps": list(steps), "batch_size": 16, "lr": lr, "seed": 0, "quality": quality}
+    facts |= {"licence": FISH_LICENCE}
     made = card(folder, name, "fish/", **facts)
     return weights.save(model.state_dict(), made, name, folder)

@@ -10,7 +10,7 @@ from torch import Tensor
 from course_lib import weights
 from course_lib.denoising import Guesser, denoising_loss, error_left, small_scenes, told, untold
 from course_lib.precision import mixed
-from course_lib.recipes.common import card
+from course_lib.recipes.common import FISH_LICENCE, card
 from course_lib.training import long_run
 from course_lib.unet import UNet, tiny
 
@@ -34,26 +34,24 @@ def denoisers(folder: Path) -> Path:
 
     state: weights.State = {}
     quality: dict[str, list[float]] = {}
-    minutes, unseen = 0.0, small_scenes(64, seed=1, split="validation")
+    unseen = small_scenes(64, seed=1, split="validation")
     for seed in range(3):
         for which, guesser in (("told", told), ("untold", untold)):
             run = folder / f"{which}_{seed}"
             unet = train(guesser, seed, run)
             state |= {f"{which}.{seed}.{key}": value for key, value in unet.state_dict().items()}
-            minutes += card(run, "", "")["minutes"]
             for level in (0.02, 0.1, 0.5, 1.0):
                 left = round(error_left(guesser(unet), unseen, level), 5)
                 quality.setdefault(f"{which}, error left at level {level}", []).append(left)
     facts = card(
-        run,
+        folder,
         "denoisers",
         "fish",
         seed=[0, 1, 2],
-        minutes=round(minutes, 1),
         steps=steps,
         batch_size=batch_size,
         lr=lr,
         quality=quality,
-        licence="GPL-3.0-or-later, for the fish and backgrounds that it learned from",
+        licence=FISH_LICENCE,
     )
     return weights.save(state, facts, "denoisers", folder)
