@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -84,7 +83,7 @@ def vae_quality(vae: VAE, split: str) -> dict[str, dict[str, float]]:
 @torch.no_grad()
 def drawn_quality(model: UNet, schedule: NoiseSchedule, n: int = 200) -> dict[str, float]:
     """Energy distance to validation pictures: of `n` drawn ones, of real ones, of white paper."""
-    vae = cast(VAE, weights.load_into(autoencoder.emoji(), "emoji_vae"))
+    vae = weights.load_into(autoencoder.emoji(), "emoji_vae")
     g = torch.Generator().manual_seed(0)
     start = torch.randn(n, 4, 8, 8, generator=g)
     denoiser = from_v(model, schedule)
@@ -183,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _vae(options: argparse.Namespace) -> None:
-    vae = cast(VAE, weights.load_into(autoencoder.emoji(), "emoji_vae"))
+    vae = weights.load_into(autoencoder.emoji(), "emoji_vae")
     found = vae_quality(vae, options.split)
     names = found["all"]
     columns = {name: {style: of[name] for style, of in found.items()} for name in names}

@@ -7,7 +7,6 @@ what is trained is the UNet alone (Rombach et al. 2022, section 3.3).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +17,6 @@ from course_lib.diffusion import add_noise, from_v, v_target
 from course_lib.precision import half_of, mixed
 from course_lib.text_to_image import TextToImage
 from course_lib.training import long_run
-from course_lib.unet import UNet
 
 Pictures = Float[Tensor, "n 3 h w"]
 
@@ -103,4 +101,4 @@ def teach(
         save_every=save_every,
         scaled=half_of(model.device) == torch.float16,
     )
-    return replace(model, unet=cast(UNet, average))
+    return replace(model, unet=average)

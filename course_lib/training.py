@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 Params = Iterable[nn.Parameter]
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def train(
@@ -118,14 +119,14 @@ class Progress:
             print(text)
 
 
-class EMA:
+class EMA(Generic[Module]):
     """A slow-moving copy of a model: each step moves every weight a little towards the new one.
 
     Samples drawn from the average are cleaner than from the last step (Ho et al. 2020, app. B).
     Early on the average follows faster, so that the random start is soon forgotten.
     """
 
-    def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
+    def __init__(self, model: Module, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be from 0 to below 1, got {decay}")
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -196,7 +197,7 @@ def load_checkpoint(
 
 
 def long_run(
-    model: nn.Module,
+    model: Module,
     loss_of: Callable[[torch.Generator], Tensor],
     folder: Path,
     *,
@@ -205,7 +206,7 @@ def long_run(
     seed: int = 0,
     save_every: int = 200,
     scaled: bool = False,
-) -> nn.Module:
+) -> Module:
     """Train for `steps` steps with EMA, warm-up and checkpoints; gives back the averaged model.
 
     `loss_of(generator)` draws its own batch and all its noise from the generator, which is what
@@ -220,7 +221,7 @@ def long_run(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.99))
     average = EMA(model)
-    modules = {"model": model, "average": average.model}
+    modules: dict[str, nn.Module] = {"model": model, "average": average.model}
     done = load_checkpoint(path, modules, optimizer, generator) if path.exists() else 0
     scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=scaled)
     recent: list[float] = []

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load, save_file
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from course_lib.paths import bundled
 
 State = dict[str, Tensor]
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def sha256(path: Path) -> str:
@@ -59,7 +60,7 @@ def load_state(name: str) -> State:
     return {key: x.float() if x.is_floating_point() else x for key, x in load(data).items()}
 
 
-def load_into(model: nn.Module, name: str) -> nn.Module:
+def load_into(model: Module, name: str) -> Module:
     """Put a bundled weight into `model`, switch it to eval mode, and give the same model back."""
     model.load_state_dict(load_state(name))
     return model.eval()

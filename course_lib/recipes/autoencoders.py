@@ -1,7 +1,6 @@
 """Lesson 06: the autoencoders of digits and of emoji."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from course_lib.datasets import digits, emoji
 from course_lib.digit_coder import DigitVAE
 from course_lib.evaluate import vae_quality
 from course_lib.precision import mixed
-from course_lib.recipes.common import EMOJI_LICENCE, card, cycles
+from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
 from course_lib.training import long_run
 
 
@@ -23,9 +22,7 @@ def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
     the card gets the PSNR on the test pictures.
     """
     train = emoji.load(split="train").pictures
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        vae = autoencoder.emoji()
+    vae = seeded(autoencoder.emoji)
 
     def loss_of(g: torch.Generator) -> Tensor:
         with mixed():
@@ -46,15 +43,13 @@ def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
 def mnist_vae(folder: Path) -> Path:
     """Lesson 06's plane of digits: a variational autoencoder to 2 numbers, ten times as long."""
     pictures, _ = digits.load("train")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = DigitVAE(2)
+    model = seeded(lambda: DigitVAE(2))
 
     def loss_of(g: torch.Generator) -> Tensor:
         return model.loss(pictures[torch.randint(len(pictures), (128,), generator=g)], g)
 
     steps, lr = 12000, 2e-3
-    average = cast(DigitVAE, long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=2000))
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=2000)
     test, _ = digits.load("test")
     with torch.no_grad():
         error = float((average.decode(average.encode(test).mean) - test).square().mean())

@@ -1,17 +1,16 @@
 """Lesson 10: CLIP."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from course_lib import clip, weights
-from course_lib.clip import CLIP, contrastive_loss
+from course_lib.clip import contrastive_loss
 from course_lib.datasets import emoji
 from course_lib.matching import Batches, embed, encode_text_in_parts, first_among, jitter
 from course_lib.precision import mixed
-from course_lib.recipes.common import EMOJI_LICENCE, card
+from course_lib.recipes.common import EMOJI_LICENCE, card, seeded
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
 
@@ -25,9 +24,7 @@ def emoji_clip(folder: Path) -> Path:
     tokenizer = Tokenizer(learn_merges(train.captions, 1500), clip.EMOJI_LENGTH)
     tokenizer.save(folder / "emoji_tokenizer")
     ids, batches = tokenizer(train.captions), Batches(train.captions, batch_size)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = clip.emoji(len(tokenizer))
+    model = seeded(lambda: clip.emoji(len(tokenizer)))
 
     def loss_of(g: torch.Generator) -> Tensor:
         rows = batches.draw(g)
@@ -36,7 +33,7 @@ def emoji_clip(folder: Path) -> Path:
             texts = encode_text_in_parts(model, ids[rows])
         return contrastive_loss(model.scale() * images.float() @ texts.float().T)
 
-    average = cast(CLIP, long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100))
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100)
     held_out, g = emoji.load(split="validation"), torch.Generator().manual_seed(0)
     images, texts = embed(average, held_out.pictures, tokenizer(held_out.captions))
     quality = {

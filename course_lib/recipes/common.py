@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib.paths import bundled
-from course_lib.training import long_run
+from course_lib.training import Module, long_run
 
 FISH_LICENCE = "GPL-2.0, as the strictest of the cut-outs and backgrounds that it learned from"
 EMOJI_LICENCE = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
@@ -33,15 +33,22 @@ def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
     } | facts
 
 
+def seeded(make: Callable[[], Module], seed: int = 0) -> Module:
+    """A new network that begins as this seed says; other random numbers stay as they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make()
+
+
 def cycles(
-    model: nn.Module,
+    model: Module,
     loss_of: Callable[[torch.Generator], Tensor],
     folder: Path,
     *,
     steps: Sequence[int],
     lr: float,
     save_every: int = 200,
-) -> nn.Module:
+) -> Module:
     """A `long_run` for each of `steps`, each from the averaged weights of the one before.
 
     So the learning rate rises and falls more than once (Loshchilov and Hutter 2017), and a run that

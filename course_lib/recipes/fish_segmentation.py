@@ -9,7 +9,7 @@ from course_lib import weights
 from course_lib.datasets import fish
 from course_lib.plain_unet import PlainUNet, WithoutSkips
 from course_lib.precision import mixed
-from course_lib.recipes.common import FISH_LICENCE, card, cycles
+from course_lib.recipes.common import FISH_LICENCE, card, cycles, seeded
 from course_lib.segmentation import iou, segmentation_loss
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
@@ -28,9 +28,7 @@ def segmentation_without_skips(folder: Path, steps: tuple[int, ...] = STEPS) -> 
 
 def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, ...]) -> Path:
     """Steps on 16 fresh scenes each; the card gets the IoU on fish never trained on."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = kind(SEGMENTATION)
+    model = seeded(lambda: kind(SEGMENTATION))
 
     def loss_of(generator: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**31, (1,), generator=generator))

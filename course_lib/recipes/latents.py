@@ -1,29 +1,24 @@
 """Lesson 07: diffusion on latents."""
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from course_lib import autoencoder, schedule, unet, weights
-from course_lib.autoencoder import VAE
 from course_lib.datasets import emoji
 from course_lib.diffusion import v_loss
 from course_lib.evaluate import drawn_quality
 from course_lib.precision import mixed
-from course_lib.recipes.common import EMOJI_LICENCE, card
+from course_lib.recipes.common import EMOJI_LICENCE, card, seeded
 from course_lib.training import long_run
-from course_lib.unet import UNet
 
 
 def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
     """Lesson 07's denoiser of emoji latents, told nothing: v-prediction, schedule to zero."""
     latents = emoji_latents()
     s = schedule.zero_terminal(schedule.scaled_linear())
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = unet.emoji_unconditional()
+    model = seeded(unet.emoji_unconditional)
 
     def loss_of(g: torch.Generator) -> Tensor:
         def guess(x: Tensor, t: Tensor) -> Tensor:
@@ -33,7 +28,7 @@ def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
         return v_loss(guess, latents[torch.randint(len(latents), (64,), generator=g)], s, g)
 
     lr = 1e-3
-    average = cast(UNet, long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200))
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200)
     facts = {"steps": steps, "batch_size": 64, "lr": lr, "seed": 0, "licence": EMOJI_LICENCE}
     made = card(folder, "emoji_unconditional", "emoji/", **facts, quality=drawn_quality(average, s))
     return weights.save(average.state_dict(), made, "emoji_unconditional", folder)
@@ -42,7 +37,7 @@ def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
 @torch.no_grad()
 def emoji_latents() -> Tensor:
     """All training pictures through the bundled autoencoder, once: latents (n, 4, 8, 8)."""
-    vae = cast(VAE, weights.load_into(autoencoder.emoji(), "emoji_vae"))
+    vae = weights.load_into(autoencoder.emoji(), "emoji_vae")
     pictures = emoji.load(split="train").pictures
     rows = torch.arange(len(pictures)).split(100)
     return torch.cat([vae.to_latents(pictures[r]) for r in rows])

@@ -12,7 +12,7 @@ from course_lib.datasets import fashion
 from course_lib.diffusion import Denoiser, noise_loss
 from course_lib.distance import picture_distance
 from course_lib.precision import mixed
-from course_lib.recipes.common import card
+from course_lib.recipes.common import card, seeded
 from course_lib.samplers import Step, clipped, ddim, ddpm, dpm_solver_pp, heun, times
 from course_lib.training import long_run
 from course_lib.unet import pixel_32
@@ -46,8 +46,7 @@ def sampler_distances(model: Denoiser, s: schedule.NoiseSchedule, n: int = 32) -
 
 def pixel_diffusion(folder: Path) -> Path:
     """Lesson 05's denoiser: noise prediction on ankle boots of 32x32, cosine schedule."""
-    torch.manual_seed(0)
-    model, s, boots = pixel_32(), schedule.cosine(), fashion.load("train")
+    model, s, boots = seeded(pixel_32), schedule.cosine(), fashion.load("train")
     steps, batch_size, lr = 1500, 32, 1.5e-3
 
     def loss_of(g: torch.Generator) -> Tensor:

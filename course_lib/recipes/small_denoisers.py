@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch import Tensor
 from course_lib import weights
 from course_lib.denoising import Guesser, denoising_loss, error_left, small_scenes, told, untold
 from course_lib.precision import mixed
-from course_lib.recipes.common import FISH_LICENCE, card
+from course_lib.recipes.common import FISH_LICENCE, card, seeded
 from course_lib.training import long_run
 from course_lib.unet import UNet, tiny
 
@@ -21,16 +20,14 @@ def denoisers(folder: Path) -> Path:
     steps, batch_size, lr = 400, 16, 2e-3
 
     def train(guesser: Callable[[UNet], Guesser], seed: int, run: Path) -> UNet:
-        torch.manual_seed(seed)
-        unet = tiny()
+        unet = seeded(tiny, seed)
 
         def loss_of(g: torch.Generator) -> Tensor:
             pictures = scenes[torch.randint(len(scenes), (batch_size,), generator=g)]
             with mixed():
                 return denoising_loss(guesser(unet), pictures, g)
 
-        average = long_run(unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100)
-        return cast(UNet, average)
+        return long_run(unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100)
 
     state: weights.State = {}
     quality: dict[str, list[float]] = {}
