@@ -101,7 +101,7 @@ show_pictures(
 
 # %%
 def score(guess, noise):
-    """One number: the mean, over everything, of the squared difference."""
+    """One number, a tensor: the mean, over everything, of the squared difference."""
     # BEGIN SOLUTION
     return ((guess - noise) ** 2).mean()
     # END SOLUTION

@@ -243,7 +243,7 @@ show_pictures(
 
 # %%
 def times(num_steps, visits):
-    """A list of `visits` evenly spaced times from num_steps - 1 downwards, then -1."""
+    """A list: `visits` times, evenly from num_steps - 1 down, rounded; then -1."""
     # BEGIN SOLUTION
     return [round(num_steps * (visits - i) / visits) - 1 for i in range(visits)] + [-1]
     # END SOLUTION

@@ -150,7 +150,7 @@ print(f"{faces.numel():,} numbers became {codes.numel():,}: {faces.numel() // co
 
 # %%
 def latent_scale(codes):
-    """The number to multiply all codes (n, c, h, w) with, so that their spread becomes 1."""
+    """One number, a tensor: times it, codes (n, c, h, w) have a spread of 1."""
     # BEGIN SOLUTION
     return 1 / codes.std()
     # END SOLUTION

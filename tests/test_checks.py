@@ -16,7 +16,9 @@ from course_lib.checks.check import check, examine, progress, summary
 from course_lib.checks.compare import Verdict, judge
 from course_lib.checks.exercise import Exercise, Wrong, plain_call
 from course_lib.checks.observe import leaves, observe
+from course_lib.checks.parsing import parse
 from course_lib.checks.registry import all_exercises, exercises_of, find, lessons
+from course_lib.checks.stubs import is_stub
 from course_lib.checks.time_limit import TooSlow, within
 
 EXERCISES = all_exercises()
@@ -423,3 +425,47 @@ def test_progress_lasts_for_the_session_where_nothing_can_be_written(monkeypatch
     said()
     summary("00")
     assert "1 of 1 exercises passed" in said()
+
+
+# --- answers as learners write them ---
+
+
+def _a_patch_and_its_mean(image, kernel, row, column):
+    h, w = kernel.shape
+    return (image[row : row + h, column : column + w] * kernel).mean()
+
+
+def _noise_times_levels(pictures, noise, levels):
+    return pictures + noise * levels
+
+
+def _alpha_upside_down(x, x0, fresh, abar, abar_next):
+    alpha = abar_next / abar
+    variance = (1 - abar_next) / (1 - abar) * (1 - alpha)
+    return x0 + variance**0.5 * fresh
+
+
+@pytest.mark.parametrize(
+    ("id", "answer", "words"),
+    [
+        ("01.output_pixel", _a_patch_and_its_mean, "a mean divides by their number"),
+        ("03.noisy", _noise_times_levels, "levels (b,) lines up with the LAST axis"),
+        ("03.score", lambda guess, noise: float(((guess - noise) ** 2).mean()), "Leave out"),
+        ("05.ddpm_step", _alpha_upside_down, "which of yours is below 0?"),
+        ("05.times", lambda n, visits: list(torch.linspace(n, 0, visits)), ".tolist()"),
+        ("08.pairs", lambda ids, window: None, "Is a `return` missing"),
+        ("10.text_vector", lambda states, ids, end: list(states[:, 0]), "torch.stack"),
+    ],
+)
+def test_an_answer_of_a_learners_own_is_told_what_helps(id, answer, words):
+    verdict = examine(find(id), answer, seed=0)
+    assert verdict.status == "failed"
+    assert words in verdict.words
+
+
+def test_a_return_above_the_given_last_line_is_an_answer():
+    tree = parse(
+        "def f(x):\n    return x\n    raise NotImplementedError('your turn')\n"
+        "def g(x):\n    raise NotImplementedError('your turn')\n"
+    )
+    assert [is_stub(node) for node in tree.body] == [False, True]

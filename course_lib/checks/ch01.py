@@ -15,7 +15,7 @@ from course_lib.checks.exercise import Case, Exercise, Wrong
 
 def _pixel_cases(seed: int) -> list[Case]:
     g = torch.Generator().manual_seed(seed)
-    places = ((5, 7, 3, 3, 1, 3), (6, 5, 2, 3, 3, 1), (4, 6, 3, 2, 0, 2))
+    places = ((6, 7, 3, 2, 1, 3), (7, 5, 2, 3, 2, 1), (5, 6, 3, 2, 0, 2))  # swapped they fit too
     return [
         (torch.randn(h, w, generator=g), torch.randn(kh, kw, generator=g), row, column)
         for h, w, kh, kw, row, column in places
@@ -46,8 +46,7 @@ def mean_instead_of_sum(image: Tensor, kernel: Tensor, row: int, column: int) ->
 
 def row_and_column_swapped(image: Tensor, kernel: Tensor, row: int, column: int) -> Tensor:
     h, w = kernel.shape
-    padded = F.pad(image, (0, 9, 0, 9))
-    return (padded[column : column + h, row : row + w] * kernel).sum()
+    return (image[column : column + h, row : row + w] * kernel).sum()
 
 
 def patch_without_weights(image: Tensor, kernel: Tensor, row: int, column: int) -> float:

@@ -318,6 +318,12 @@ def without_the_ones(logits: Tensor, mask: Tensor) -> Tensor:
     return (1 - 2 * overlap / (p.sum(dim=(1, 2, 3)) + mask.sum(dim=(1, 2, 3)))).mean()
 
 
+def one_loss_a_picture(logits: Tensor, mask: Tensor) -> Tensor:
+    p = logits.sigmoid()
+    overlap, areas = (x.sum(dim=(1, 2, 3)) for x in (p * mask, p + mask))
+    return 1 - (2 * overlap + 1) / (areas + 1)
+
+
 def summed(logits: Tensor, mask: Tensor) -> Tensor:
     return segmentation.soft_dice_loss(logits, mask) * len(logits)
 
@@ -369,6 +375,10 @@ SOFT_DICE_LOSS = Exercise(
             "add 1 above and below the line, or a picture without fish divides 0 by 0.",
         ),
         Wrong(summed, "take the mean over the pictures, not the sum."),
+        Wrong(
+            one_loss_a_picture,
+            "this is one loss for each picture: `.mean()` makes one of them.",
+        ),
     ),
     hints=(
         "`p = logits.sigmoid()` is how sure the network is of fish, from 0 to 1.",

@@ -45,6 +45,10 @@ def level_along_the_width(pictures: Tensor, noise: Tensor, levels: Tensor) -> Te
     return pictures + levels * noise
 
 
+def level_along_the_channels(pictures: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
+    return pictures + levels[:, None, None] * noise
+
+
 def clamped(pictures: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
     return noisy(pictures, noise, levels).clamp(-1, 1)
 
@@ -73,6 +77,10 @@ NOISY = Exercise(
             "levels (b,) lines up with the LAST axis, the width. Give it three more axes: "
             "levels[:, None, None, None]",
         ),
+        Wrong(
+            level_along_the_channels,
+            "levels[:, None, None] lines up with the channels: one None more",
+        ),
         Wrong(clamped, "do not clamp: noise that is cut off can no longer be subtracted exactly"),
         Wrong(level_on_the_picture, "the level multiplies the noise alone, not the picture too"),
     ),
@@ -86,9 +94,9 @@ NOISY = Exercise(
 # --- recovered
 
 
-def recovered(noisy: Tensor, guess: Tensor) -> Tensor:
+def recovered(x: Tensor, guess: Tensor) -> Tensor:
     """The picture that is left when the guessed noise is taken off, back in [-1, 1]."""
-    return (noisy - guess).clamp(-1, 1)
+    return (x - guess).clamp(-1, 1)
 
 
 def _recovered_with_min_and_max(noisy: Tensor, guess: Tensor) -> Tensor:

@@ -52,6 +52,12 @@ def over_the_whole_width(positions: Tensor, width: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
+def one_clock_less(positions: Tensor, width: int) -> Tensor:
+    half = width // 2
+    angle = positions[:, None] * 10_000 ** (-torch.arange(half) / (half - 1))
+    return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
 def growing_frequencies(positions: Tensor, width: int) -> Tensor:
     half = width // 2
     angle = positions[:, None] * 10_000 ** (torch.arange(half) / half)
@@ -84,6 +90,7 @@ ENCODE = Exercise(
         Wrong(sines_first, "right clocks, other order: Stable Diffusion has the cosines first"),
         Wrong(all_the_same_clock, "every column turns at the same speed; each i has its own"),
         Wrong(over_the_whole_width, "divide i by the NUMBER OF CLOCKS, width / 2, not by width"),
+        Wrong(one_clock_less, "divide i by width / 2, not by width / 2 - 1"),
         Wrong(growing_frequencies, "the exponent is negative: later clocks turn more SLOWLY"),
         Wrong(interleaved, "all cosines first, then all sines, not cosine and sine by turns"),
         Wrong(sines_only, "a sine alone cannot tell 0 from half a turn: each clock needs both"),
@@ -260,6 +267,10 @@ def without_silu(y: Tensor, emb: Tensor, weight: Tensor, bias: Tensor) -> Tensor
     return y + F.linear(emb, weight, bias)[:, :, None, None]
 
 
+def axes_forgotten(y: Tensor, emb: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return y + F.linear(F.silu(emb), weight, bias)
+
+
 def silu_afterwards(y: Tensor, emb: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return y + F.silu(F.linear(emb, weight, bias))[:, :, None, None]
 
@@ -298,6 +309,10 @@ ADD_TIME = Exercise(
     right=(_add_time_by_einsum, _add_time_in_a_loop),
     wrong=(
         Wrong(without_silu, "emb goes through silu before the linear layer"),
+        Wrong(
+            axes_forgotten,
+            "(b, c) lines up with height and width: add two axes, [:, :, None, None]",
+        ),
         Wrong(silu_afterwards, "silu comes BEFORE the linear layer, on emb"),
         Wrong(multiplied, "the numbers are added to y, not multiplied with it"),
         Wrong(first_picture_for_all, "each picture has its own time, so its own numbers"),

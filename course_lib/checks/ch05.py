@@ -38,6 +38,10 @@ def without_the_roots(x0: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -
     return abar * x0 + (1 - abar) * noise
 
 
+def axes_forgotten(x0: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor:
+    return alpha_bar[t] ** 0.5 * x0 + (1 - alpha_bar[t]) ** 0.5 * noise
+
+
 def swapped(x0: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor:
     return add_noise(noise, x0, t, alpha_bar)
 
@@ -78,6 +82,7 @@ ADD_NOISE = Exercise(
     right=(_add_noise_in_a_loop, _add_noise_by_angle),
     wrong=(
         Wrong(without_the_roots, "alpha_bar shares out the VARIANCE; what multiplies is its root"),
+        Wrong(axes_forgotten, "alpha_bar[t] (b,) lines up with the width: [:, None, None, None]"),
         Wrong(swapped, "picture and noise are swapped: at t = 0 nearly all should be picture"),
         Wrong(noise_at_full_strength, "the noise needs its share as well: sqrt(1 - alpha_bar)"),
         Wrong(picture_at_full_strength, "the picture must fade: multiply it by sqrt(alpha_bar)"),
@@ -116,6 +121,11 @@ def not_scaled_back(xt: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> 
     return xt - (1 - alpha_bar[t][:, None, None, None]) ** 0.5 * noise
 
 
+def roots_left_out(xt: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor:
+    abar = alpha_bar[t][:, None, None, None]
+    return (xt - (1 - abar) * noise) / abar
+
+
 def plain_subtraction(xt: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor:
     return xt - noise
 
@@ -143,6 +153,7 @@ PREDICT_X0 = Exercise(
     right=(_predict_x0_in_y, _predict_x0_in_a_loop),
     wrong=(
         Wrong(not_scaled_back, "the picture had faded: divide by sqrt(alpha_bar) at the end"),
+        Wrong(roots_left_out, "alpha_bar is a share of variance: take the root in both places"),
         Wrong(plain_subtraction, "only a share of the noise was added, and the picture had faded"),
         Wrong(divided_without_the_root, "divide by the ROOT of alpha_bar"),
         Wrong(only_the_picture_divided, "divide the whole difference, not x_t alone: brackets"),
@@ -193,18 +204,27 @@ def ending_at_zero(num_steps: int, visits: int) -> list[int]:
     return [round(last * i / (visits - 1)) for i in reversed(range(visits))] + [-1]
 
 
+def cut_off(num_steps: int, visits: int) -> list[int]:
+    return [num_steps * (visits - i) // visits - 1 for i in range(visits)] + [-1]
+
+
+def one_too_many(num_steps: int, visits: int) -> list[int]:
+    return [*range(num_steps - 1, -1, -(num_steps // visits)), -1]
+
+
 def _grids(seed: int) -> list[Case]:
+    """No step down to 0 needs rounding; one down to -1 does with 7 visits only, and has no ties."""
     g = torch.Generator().manual_seed(seed)
     cases: list[Case] = []
-    for num_steps in (1000, 60, 360):
-        divisors = [d for d in range(3, 31) if num_steps % d == 0]
-        cases.append((num_steps, divisors[int(torch.randint(len(divisors), (), generator=g))]))
+    for visits in (10, 4, 7):
+        gaps = 1 + (visits - 1) * int(torch.randint(2, 7, (), generator=g))
+        cases.append((gaps if visits == 7 else gaps * visits, visits))
     return cases
 
 
 TIMES = Exercise(
     id="05.times",
-    task="List the times to visit: `visits` of them, evenly, first num_steps - 1; then -1.",
+    task="List `visits` times, evenly from num_steps - 1 down, rounded to whole numbers; then -1.",
     points=1,
     cases=_grids,
     reference=times,
@@ -215,6 +235,8 @@ TIMES = Exercise(
         Wrong(from_num_steps, "one too high: the noisiest time is num_steps - 1, the end is -1"),
         Wrong(leading, "this never visits the noisiest time, so it starts from the wrong place"),
         Wrong(ending_at_zero, "this squeezes in time 0 as well; go in equal steps down to -1"),
+        Wrong(cut_off, "where a time is not whole, take the nearest: round, not int or //"),
+        Wrong(one_too_many, "num_steps // visits may be too short a step: multiply, then round"),
     ),
     hints=(
         "For 1000 steps and 4 visits: 999, 749, 499, 249, -1. What is the step?",

@@ -104,6 +104,10 @@ def log_var_as_it_is(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
     return mean + log_var * noise
 
 
+def noise_of_its_own(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    return mean + (0.5 * log_var).exp() * torch.randn_like(mean)
+
+
 def without_the_mean(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
     return (0.5 * log_var).exp() * noise
 
@@ -134,6 +138,7 @@ SAMPLE_CODE = Exercise(
         Wrong(without_the_mean, "the cloud lies around its mean, not around 0"),
         Wrong(noise_of_width_one, "the noise must be made as wide as the cloud: times the spread"),
         Wrong(mean_inside_the_spread, "only the noise is stretched, the mean stays what it is"),
+        Wrong(noise_of_its_own, "use the `noise` you are given, in place of torch.randn"),
     ),
     hints=(
         "The spread (standard deviation) is the root of the variance, exp(log_var).",
@@ -231,7 +236,7 @@ def peak_of_one(guess: Tensor, picture: Tensor) -> Tensor:
 
 
 def one_error_for_all(guess: Tensor, picture: Tensor) -> Tensor:
-    return (10 * torch.log10(4 / ((guess - picture) ** 2).mean())).expand(len(picture)).clone()
+    return 10 * torch.log10(4 / ((guess - picture) ** 2).mean())
 
 
 def twenty_for_a_square(guess: Tensor, picture: Tensor) -> Tensor:

@@ -78,6 +78,16 @@ def _encoders(seed: int) -> Sequence[Case]:
     ]
 
 
+def not_put_together(encode: Coder, pictures: Tensor, batch_size: int) -> list[Tensor]:
+    with torch.no_grad():
+        return [encode(batch) for batch in pictures.split(batch_size)]
+
+
+def one_at_a_time(encode: Coder, pictures: Tensor, batch_size: int) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([encode(picture[None]) for picture in pictures])
+
+
 ENCODE_ALL = Exercise(
     id="07.encode_all",
     task="Encode all pictures, `batch_size` at a time, without keeping gradients.",
@@ -91,6 +101,8 @@ ENCODE_ALL = Exercise(
         Wrong(last_batch_lost, "the last batch may be smaller, but its pictures count as well"),
         Wrong(with_gradients, "put it under torch.no_grad(): nothing is trained here"),
         Wrong(only_the_first_batch, "this is the first batch only; the others come after it"),
+        Wrong(not_put_together, "this is a list of batches: torch.cat makes one tensor of them"),
+        Wrong(one_at_a_time, "that is slow: give the encoder `batch_size` pictures at a time"),
     ),
     hints=(
         "`pictures.split(batch_size)` gives the batches, `torch.cat` puts latents together.",
@@ -112,6 +124,14 @@ def _scale_of_the_mean_square(codes: Tensor) -> Tensor:
 
 def _scale_of_the_variance(codes: Tensor) -> Tensor:
     return codes.var() ** -0.5
+
+
+def _scale_with_n(codes: Tensor) -> Tensor:
+    return 1 / (codes - codes.mean()).square().mean().sqrt()
+
+
+def around_zero(codes: Tensor) -> Tensor:
+    return 1 / codes.square().mean().sqrt()
 
 
 def the_spread_itself(codes: Tensor) -> Tensor:
@@ -137,10 +157,11 @@ def mean_of_the_pictures_spreads(codes: Tensor) -> Tensor:
 def _codes(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
     shapes = ((6, 4, 3, 5), (3, 2, 4, 4))
-    return [
-        (torch.randn(*shape, generator=g) * (1 + 3 * torch.rand(shape[0], 1, 1, 1, generator=g)),)
-        for shape in shapes
-    ]
+    cases = []
+    for shape in shapes:
+        spread = 1 + 3 * torch.rand(shape[0], 1, 1, 1, generator=g)
+        cases.append((2 + spread * torch.randn(*shape, generator=g),))  # a spread around 2, not 0
+    return cases
 
 
 LATENT_SCALE = Exercise(
@@ -149,7 +170,7 @@ LATENT_SCALE = Exercise(
     points=1,
     cases=_codes,
     reference=latent_scale,
-    right=(_scale_of_the_mean_square, _scale_of_the_variance),
+    right=(_scale_of_the_mean_square, _scale_of_the_variance, _scale_with_n),
     wrong=(
         Wrong(the_spread_itself, "multiplying by the spread makes it larger; divide by it"),
         Wrong(one_over_the_variance, "the spread is the root of the variance: std, not var"),
@@ -158,8 +179,10 @@ LATENT_SCALE = Exercise(
         Wrong(
             mean_of_the_pictures_spreads, "one spread over all pictures, not a mean of one by one"
         ),
+        Wrong(around_zero, "the spread is measured around the mean, not around 0: std"),
     ),
     hints=("`codes.std()` is the spread of all the numbers together.", "`1 / codes.std()`"),
+    tolerance=5e-3,  # so that dividing by n and by n - 1 both count
 )
 
 # --- sample_and_decode
@@ -271,6 +294,21 @@ def last_step_left_out(
     return sample_and_decode(guess_noise, decode, x, alpha_bar, ts[:-1], scale)
 
 
+def last_of_the_list(
+    guess_noise: Callable[[Tensor, int], Tensor],
+    decode: Coder,
+    x: Tensor,
+    alpha_bar: Tensor,
+    ts: Sequence[int],
+    scale: float,
+) -> Tensor:
+    for t, t_next in pairwise(ts):
+        now, after, noise = alpha_bar[t], alpha_bar[t_next], guess_noise(x, t)
+        x0 = (x - (1 - now) ** 0.5 * noise) / now**0.5
+        x = after**0.5 * x0 + (1 - after) ** 0.5 * noise
+    return decode(x / scale)
+
+
 def _with_stand_ins(answer: Answer, case: Case) -> Any:
     """A denoiser and a decoder made of a few numbers, so that the case holds values only."""
     mixing, up, x, alpha_bar, ts, scale = case
@@ -314,6 +352,10 @@ SAMPLE_AND_DECODE = Exercise(
         Wrong(not_decoded, "this is still a latent: decode makes the picture"),
         Wrong(one_big_step, "walk through all the times of ts, not from the first to the end"),
         Wrong(last_step_left_out, "the last move goes to t = -1, where alpha_bar is 1"),
+        Wrong(
+            last_of_the_list,
+            "alpha_bar[-1] is Python's LAST of the list, all noise; here it is 1",
+        ),
     ),
     hints=(
         "Each move: the noise, the x_0 that it means, and both mixed again for the next time.",

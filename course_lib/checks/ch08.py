@@ -13,13 +13,18 @@ Pairs = list[tuple[int, int]]
 def _sentences(seed: int) -> list[Case]:
     g = torch.Generator().manual_seed(seed)
     sizes = ((6, 2), (5, 1), (4, 7), (9, 3))
-    return [(torch.randperm(50, generator=g)[:n].tolist(), window) for n, window in sizes]
+    cases: list[Case] = [
+        (torch.randperm(50, generator=g)[:n].tolist(), window) for n, window in sizes
+    ]
+    return [*cases, (torch.randint(3, (7,), generator=g).tolist(), 3)]  # words that come twice
 
 
-def _sorted(answer: Answer, case: Case) -> Tensor:
+def _sorted(answer: Answer, case: Case) -> Tensor | None:
     """The pairs in a fixed order, (n, 2): which comes first is up to the learner."""
-    found = sorted((int(middle), int(other)) for middle, other in answer(*case))
-    return torch.tensor(found).reshape(-1, 2)
+    found = answer(*case)
+    if found is None:
+        return None
+    return torch.tensor(sorted((int(m), int(other)) for m, other in found)).reshape(-1, 2)
 
 
 def _pairs_by_distance(ids: list[int], window: int) -> Pairs:
@@ -53,14 +58,30 @@ def forwards_only(ids: list[int], window: int) -> Pairs:
     return [(ids[i], ids[j]) for i in range(n) for j in range(n) if 0 < j - i <= window]
 
 
-def _around_the_corner(ids: list[int], window: int) -> Pairs:
-    steps = [s for s in range(-window, window + 1) if s]
-    n = len(ids)
-    return [(ids[i], ids[i + s]) for i in range(n) for s in steps if i + s < n and i + s >= -n]
-
-
 def negative_places(ids: list[int], window: int) -> Pairs:
-    return _around_the_corner(ids, window)
+    n = len(ids)
+    places = [(i, j) for i in range(n) for j in range(i - window, min(n, i + window + 1))]
+    return [(ids[i], ids[j]) for i, j in places if i != j]
+
+
+def slices_from_below_zero(ids: list[int], window: int) -> Pairs:
+    n = len(ids)
+    sides = [ids[i - window : i] + ids[i + 1 : i + window + 1] for i in range(n)]
+    return [(ids[i], other) for i in range(n) for other in sides[i]]
+
+
+def places_for_words(ids: list[int], window: int) -> Pairs:
+    n = len(ids)
+    return [(i, j) for i in range(n) for j in range(n) if 0 < abs(i - j) <= window]
+
+
+def equal_words_left_out(ids: list[int], window: int) -> Pairs:
+    return [(a, b) for a, b in with_itself(ids, window) if a != b]
+
+
+def first_place_of_a_word(ids: list[int], window: int) -> Pairs:
+    n, first = len(ids), [ids.index(word) for word in ids]
+    return [(ids[i], ids[j]) for i in first for j in range(n) if 0 < abs(i - j) <= window]
 
 
 def _vectors(seed: int) -> list[Case]:
@@ -202,6 +223,12 @@ def all_three_added(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
     return likeness.topk(n).indices
 
 
+def lengths_in_the_question(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
+    likeness = F.normalize(vectors, dim=1) @ (vectors[b] - vectors[a] + vectors[c])
+    likeness[[a, b, c]] = -torch.inf
+    return likeness.topk(n).indices
+
+
 def lengths_left_in(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
     likeness = vectors @ (vectors[b] - vectors[a] + vectors[c])
     likeness[[a, b, c]] = -torch.inf
@@ -231,6 +258,25 @@ EXERCISES = (
                 negative_places,
                 "at the start of the sentence i - window is below 0, and Python then counts from "
                 "the end. Begin at max(0, i - window).",
+            ),
+            Wrong(
+                slices_from_below_zero,
+                "a slice that begins below 0 counts from the end and comes out empty: use max(0, "
+                "i - window).",
+            ),
+            Wrong(
+                places_for_words,
+                "these are places; give the words that stand there: (ids[i], ids[j]).",
+            ),
+            Wrong(
+                equal_words_left_out,
+                "a word may have itself as a neighbour, two places on: compare places, i != j, "
+                "not words.",
+            ),
+            Wrong(
+                first_place_of_a_word,
+                "ids.index finds a word's first place only, and a word may come twice: loop over "
+                "places.",
             ),
         ),
         hints=(
@@ -312,6 +358,10 @@ EXERCISES = (
             ),
             Wrong(all_three_added, "a is to be taken away: b - a + c."),
             Wrong(lengths_left_in, "the vectors have their own lengths still: normalise first."),
+            Wrong(
+                lengths_in_the_question,
+                "give the vectors length 1 BEFORE you add and subtract them.",
+            ),
         ),
         hints=(
             "The step from a to b is unit[b] - unit[a]; go the same step from c.",

@@ -113,10 +113,11 @@ def keys_as_values(x: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor) -> Tensor:
 def _scores(seed: int) -> list[Case]:
     g = torch.Generator().manual_seed(seed)
     cases: list[Case] = []
-    for n, m in ((4, 4), (3, 6), (5, 2)):
+    for n, m in ((4, 4), (3, 6), (5, 3)):
         mask = torch.rand(n, m, generator=g) < 0.6
-        mask[:, 0] = True  # everybody may look somewhere
-        mask[0, 1] = False  # and somebody not everywhere
+        rows, seen = torch.arange(n), torch.randint(m, (n,), generator=g)
+        mask[rows, seen] = True  # everybody may look somewhere
+        mask[rows, (seen + 1) % m] = False  # and nobody everywhere
         cases.append((2 * torch.randn(n, m, generator=g), mask))
     return cases
 

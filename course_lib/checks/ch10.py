@@ -227,6 +227,10 @@ def the_mean(states: Tensor, ids: Tensor, end: int) -> Tensor:
     return states.mean(dim=1)
 
 
+def the_largest_id(states: Tensor, ids: Tensor, end: int) -> Tensor:
+    return states[torch.arange(len(ids)), ids.argmax(dim=1)]
+
+
 def one_place_for_all(states: Tensor, ids: Tensor, end: int) -> Tensor:
     return states[:, int((ids[0] == end).int().argmax())]
 
@@ -237,6 +241,7 @@ def _texts(seed: int) -> Sequence[Case]:
     for b, m, d in ((3, 7, 4), (4, 5, 2)):
         ids = torch.randint(2, 9, (b, m), generator=g)
         ids[:, 0] = 1
+        ids[:, 1] = 12  # a word whose id is larger than the end's
         for row in range(b):
             ids[row, int(torch.randint(2, m - 1, (), generator=g)) if row else m - 2 :] = 9
         cases.append((torch.randn(b, m, d, generator=g), ids, 9))
@@ -256,9 +261,10 @@ TEXT_VECTOR = Exercise(
         Wrong(the_last_word, "one place further: at the end token, not the word before it"),
         Wrong(the_mean, "one state, the end token's, and not the mean of all"),
         Wrong(one_place_for_all, "each text ends somewhere else: find the place row by row"),
+        Wrong(the_largest_id, "the end's id need not be the largest: look where ids == end"),
     ),
     hints=(
-        "`(ids == end)` is true at the ends; argmax gives the first place of the largest value.",
+        "`(ids == end).int()` is 1 at the ends; its `.argmax(dim=1)` is the first such place.",
         "`states[torch.arange(b), places]` takes one place from each row.",
     ),
 )

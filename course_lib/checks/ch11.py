@@ -58,6 +58,13 @@ def scaled_by_the_width(
     return (q @ k.transpose(1, 2) / q.shape[-1]).softmax(dim=-1) @ (words @ to_v)
 
 
+def all_axes_turned(
+    pixels: Tensor, words: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor
+) -> Tensor:
+    scores = (pixels @ to_q) @ (words @ to_k).T / to_q.shape[1] ** 0.5
+    return scores.softmax(dim=-1) @ (words @ to_v)
+
+
 def words_ask(pixels: Tensor, words: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor) -> Tensor:
     return cross_attention(words, pixels, to_q, to_k, to_v)
 
@@ -108,10 +115,12 @@ CROSS_ATTENTION = Exercise(
         Wrong(pixels_ask_pixels, "this is self-attention: keys and values come from the words"),
         Wrong(without_softmax, "the scores are to become shares that add up to 1: a softmax"),
         Wrong(keys_for_values, "what is gathered is the values, words @ to_v, not the keys"),
+        Wrong(all_axes_turned, "with a batch `.T` turns all three axes: use k.transpose(1, 2)"),
     ),
     hints=(
         "Lesson 09's attention, with one change: two of the three come from the words.",
-        "q = pixels @ to_q; k, v = words @ to_k, words @ to_v; softmax(q k' / root d) @ v",
+        "q = pixels @ to_q; k, v = words @ to_k, words @ to_v",
+        "`(q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(dim=-1) @ v`",
     ),
 )
 
@@ -297,6 +306,10 @@ def zeros_instead(context: Tensor, empty: Tensor, coins: Tensor, chance: float) 
     return torch.where((coins < chance)[:, None, None], torch.zeros_like(empty), context)
 
 
+def axes_forgotten(context: Tensor, empty: Tensor, coins: Tensor, chance: float) -> Tensor:
+    return torch.where(coins < chance, empty, context)
+
+
 def the_other_ones(context: Tensor, empty: Tensor, coins: Tensor, chance: float) -> Tensor:
     return drop_captions(context, empty, 1 - coins, 1 - chance)
 
@@ -315,9 +328,11 @@ def faded(context: Tensor, empty: Tensor, coins: Tensor, chance: float) -> Tenso
 
 def _contexts(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
-    cases = []
+    cases: list[Case] = []
     for b, m, d, chance in ((8, 3, 4, 0.4), (6, 2, 5, 0.7)):
         coins = (torch.randperm(b, generator=g) + 0.5) / b  # always some below, some above
+        if not cases:  # the first coin of the first case is low: one coin for all drops all there
+            coins = coins.roll(-int(coins.argmin()))
         context, empty = torch.randn(b, m, d, generator=g), torch.randn(m, d, generator=g)
         cases.append((context, empty, coins, chance))
     return cases
@@ -336,6 +351,7 @@ DROP_CAPTIONS = Exercise(
         Wrong(one_coin_for_all, "each example has its own coin; here all follow the first"),
         Wrong(never, "no caption was dropped: without that, guidance has nothing to compare with"),
         Wrong(faded, "a caption stays whole or goes; do not mix it with the empty one"),
+        Wrong(axes_forgotten, "(b,) lines up with the LAST axis: (coins < chance)[:, None, None]"),
     ),
     hints=(
         "`coins < chance` is true for the examples (b,) that lose their caption.",

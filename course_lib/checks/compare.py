@@ -6,7 +6,7 @@ by trial: if its values are those of a named wrong answer, that one's hint is wh
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -79,7 +79,13 @@ def complaint(wanted: Observed, seen: Observed, tolerance: float) -> str:
             "new one: `y = x + 1` in place of `x += 1`, or begin with `x.clone()`."
         )
     if len(wanted.values) != len(seen.values):
-        return f"it should give back {_count(wanted.values)}, but gives {_count(seen.values)}."
+        more = ""
+        if len(wanted.values) == 1 and all(leaf.kind == "tensor" for leaf in seen.values):
+            more = " torch.stack or torch.cat makes one tensor of a list of them."
+            if wanted.values[0].kind == "list":
+                more = " A list of plain numbers is wanted: `.tolist()` makes one of a tensor."
+        counts = f"{_count(wanted.values)}, but gives {_count(seen.values)}"
+        return f"it should give back {counts}.{more}"
     pairs = zip(wanted.values, seen.values, strict=True)
     return next((words for w, s in pairs if (words := _about_leaf(w, s, tolerance))), "")
 
@@ -97,11 +103,15 @@ def _count(values: tuple[Leaf, ...]) -> str:
 def _about_leaf(wanted: Leaf, seen: Leaf, tolerance: float) -> str:
     which = f"result{wanted.where}: " if wanted.where else ""
     if not _kind_fits(wanted, seen):
-        return f"{which}it should give back {_a(wanted)}, but gives {_a(seen)}."
+        lone = wanted.kind == "tensor" and wanted.values.shape == () and seen.kind == "number"
+        more = " Leave out `.item()` or float()." if lone else ""
+        return f"{which}it should give back {_a(wanted)}, but gives {_a(seen)}.{more}"
     if wanted.values.shape != seen.values.shape:
         return which + wrong_shape(wanted.kind, wanted.values.shape, seen.values.shape)
     if not _dtype_fits(wanted, seen):
         hint = " Use // in place of /." if wanted.dtype == "whole number" else ""
+        if seen.dtype.startswith("complex"):
+            hint = " Python's ** 0.5 of a number below 0 gives this: which of yours is below 0?"
         return f"{which}the dtype should be {wanted.dtype}, but is {seen.dtype}.{hint}"
     if _values_equal(wanted.values, seen.values, tolerance):
         return ""
@@ -152,11 +162,26 @@ def _leaves_equal(a: tuple[Leaf, ...], b: tuple[Leaf, ...], tolerance: float) ->
 def _same(a: Observed, b: Observed, tolerance: float) -> bool:
     """Whether two answers did the same: the same values or the same exception."""
     if a.failure and b.failure:
-        return (a.failure.type, a.failure.message) == (b.failure.type, b.failure.message)
+        return _said(a.failure) == _said(b.failure)
     if a.failure or b.failure:
         return False
-    return _leaves_equal(a.values, b.values, tolerance) and _leaves_equal(
+    return _leaves_equal(_plain(a.values), _plain(b.values), tolerance) and _leaves_equal(
         a.arguments, b.arguments, 0.0
+    )
+
+
+def _said(failure: Failure) -> tuple[str, list[str]]:
+    """An exception's words in any order: `a * b` and `b * a` name the two sizes by turns."""
+    return failure.type, sorted(failure.message.split())
+
+
+def _plain(values: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+    """A lone number is one, whether it came as a number or as a tensor without axes."""
+    return tuple(
+        replace(v, kind="number", dtype="number")
+        if v.values.shape == () and v.kind in ("number", "tensor", "array")
+        else v
+        for v in values
     )
 
 

@@ -11,11 +11,14 @@ from course_lib.checks.parsing import parse
 def is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     """Whether a definition ends in `...`, `pass` or `raise NotImplementedError`, or has no body.
 
-    The lines given above the learner's may stand before that. A class is a stub if a method is one.
+    The lines given above the learner's may stand before that; a `return` among them makes it an
+    answer. A class is a stub if a method is one.
     """
     if isinstance(node, ast.ClassDef):
         methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
         return any(is_stub(m) for m in methods)
+    if any(isinstance(n, ast.Return) for n in node.body[:-1]):
+        return False  # what stands below a `return` never runs
     return _is_blank(node.body[-1])
 
 
