@@ -73,9 +73,10 @@ class TextTower(nn.Module):
         super().__init__()
         self.end, self.heads = vocabulary - 1, heads
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(length, width) * 0.1)
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.01)
         self.blocks = nn.ModuleList(Block(width, heads, causal=True) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
+        nn.init.normal_(self.tokens.weight, std=0.02)
 
     def forward(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
         """The last hidden states: Stable Diffusion's context. At most `length` ids a text."""
@@ -92,7 +93,7 @@ class TextTower(nn.Module):
     def at_end(
         self, states: Float[Tensor, "b m d"], ids: Int[Tensor, "b m"]
     ) -> Float[Tensor, "b d"]:
-        """The state of the first end token: the only one that has seen the whole text."""
+        """The state of the first end token: it has seen the whole text and none of the padding."""
         first_end = (ids == self.end).int().argmax(dim=1)  # (b,)
         return states[torch.arange(len(ids), device=ids.device), first_end]
 
@@ -170,7 +171,7 @@ def emoji(vocabulary: int) -> CLIP:
 
 
 def openai_vit_b_32() -> CLIP:
-    """OpenAI's smallest CLIP: 151 million weights. Make it under `torch.device("meta")` to look."""
+    """OpenAI's CLIP ViT-B/32: 151 million weights. Make it under `torch.device("meta")` to look."""
     text = TextTower(49408, length=77, width=512, layers=12, heads=8)
     image = ImageTower(size=224, patch=32, width=768, layers=12, heads=12)
     return CLIP(text, image, d_shared=512)

@@ -190,8 +190,7 @@ def similarity(pictures, texts):
 similarity = check("10.similarity", similarity)
 
 # %% [markdown]
-# For the rest of this lesson a small CLIP of our own is trained on one style, without skin tones.
-# It begins with random weights. **Guess:** what does the table of six pictures against their six
+# Up to section 6 we work with a small CLIP of our own, on one style and without skin tones. It begins with random weights. **Guess:** what does the table of six pictures against their six
 # captions look like?
 
 # %%
@@ -349,7 +348,8 @@ show_curves(
     {"loss": losses},
     x_label="step",
     y_label="loss",
-    caption="the loss starts at that of no idea, the logarithm of 128, and falls by more than a third.",
+    caption="the loss soon rests at that of no idea, the logarithm of 128 (4.85), then it falls by "
+    "more than a third.",
 )
 
 # %%
@@ -360,7 +360,7 @@ show_heatmap(
     y_labels=short,
     decimals=2,
     width=440,
-    caption="after training: a bright diagonal. Each picture points where its caption points.",
+    caption="after training: a dark diagonal. Nearly every picture is closest to its own caption.",
     numbers=f"at least 5 of 6 rows have their largest number on the diagonal: {hits(after) >= 5}",
 )
 
@@ -414,13 +414,17 @@ print("right caption first among 100, more than half the time:", bool(found.mean
 
 
 # %%
+known = {word.strip(":,") for c in pairs.captions for word in c.lower().split()}
+
+
 def search(words):
     """The eight test pictures whose vectors point most nearly where the words point."""
     with torch.no_grad():
         scores = similarity(images, clip.encode_text(tokenizer([words])))[:, 0]
     best = scores.argsort(descending=True)[:8].tolist()
     figure = pictures_figure(test.pictures[best], [test.captions[i] for i in best], size=88)
-    return figure, f"the best cosine is above 0.2: {bool(scores.max() > 0.2)}"
+    new = [w for w in words.lower().split() if w.strip(":,") not in known]
+    return figure, f"words that no caption used: {', '.join(new) or 'none'}"
 
 
 # %% [markdown]
@@ -457,8 +461,8 @@ show_pictures(
 # ## 8  Zero-shot: a classifier nobody trained
 #
 # To ask *which style is this?* we need no style classifier, only captions to compare with. This is
-# called **zero-shot**: no example of the task was shown. A class may have several captions. The
-# mean of their vectors depends less on the chance of one caption, and its direction stands for the
+# called **zero-shot**: no classifier is trained for the task. (Here it is easier than it sounds:
+# the captions of the training did name the style.) A class may have several captions. The mean of their vectors depends less on the chance of one caption, and its direction stands for the
 # class.
 
 
@@ -565,7 +569,7 @@ show_heatmap(
     y_labels=words,
     decimals=2,
     width=440,
-    caption="captions against captions: the colour counts for more than the thing, and none coincide.",
+    caption="captions against captions: what shares a word is close, and none coincide.",
     numbers=f"all pairs below 0.99: {bool((vectors @ vectors.T - torch.eye(6)).max() < 0.99)}",
 )
 

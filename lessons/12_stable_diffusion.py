@@ -151,8 +151,8 @@ print("the same as the course's `guided`:", torch.allclose(mine, course(start, n
 #
 # ## 3  The wires
 #
-# Now the last function of the course, and the shortest description of Stable Diffusion there is:
-# read, walk, decode.
+# Now the function that the whole course leads up to, and the shortest description of Stable
+# Diffusion there is: read, walk, decode.
 
 
 # %%
@@ -256,7 +256,8 @@ show_pictures(
     [f"scale {s:g}" for s in scales] + [""] * len(scales),
     columns=len(scales),
     size=72,
-    caption="from left to right more guidance. At 0 the words are not heard; at 15 all is overdone.",
+    caption="from left to right more guidance. At 0 the words are not heard, at 1 the answer is the "
+    "words' own, at 15 all is overdone.",
     numbers=f"at scale 0 both prompts give one picture: "
     f"{torch.allclose(rows[0], rows[6], atol=1e-2)}",
 )
@@ -335,13 +336,14 @@ redrawn = []
 for strength in strengths:
     x, left = redraw_start(latents, noise, ts, strength, model.schedule.alpha_bar)
     redrawn.append(draw(boxes, [prompt], "", x, left, settings.scale)[0].cpu())
+# shrunk: 16 x 16 averages, so that shape and colour count, and no single pixel
 far = [float((shrunk(p[None]) - shrunk(sketch[None])).norm()) for p in redrawn]
 show_pictures(
     [sketch, *redrawn],
     ["your sketch", *(f"strength {s}" for s in strengths)],
     columns=6,
     size=88,
-    caption="a sketch of two ellipses, and what 'red apple' makes of it at growing strength.",
+    caption="a sketch of a disc and a leaf, and what 'red apple' makes of it at growing strength.",
     numbers=f"the strongest is farther from the sketch than the weakest: {far[-1] > far[0]}",
 )
 
@@ -438,7 +440,8 @@ show_pictures(
     list(broken),
     columns=6,
     size=88,
-    caption="one prompt and one seed, with all boxes and with one of them taken out at a time.",
+    caption="one prompt and one seed, with all boxes and with one of them taken out at a time. Without "
+    "the decoder: three of the four channels, as red, green and blue.",
     numbers=f"every loss changes the picture: {min(lost[1:]) > 1}",
 )
 
@@ -491,7 +494,7 @@ show_pictures(
 # %% [markdown]
 # Six pictures are no measure, so here is a score. Put the true picture among 99 others of its
 # style, the easiest to confuse with it first (other tones, genders and roles). Is the drawing
-# nearest to the right one?
+# nearest to the true one, when all are shrunk to 16 x 16 pixels?
 
 # %%
 apart = (held.small[held.questions[few]] - shrunk(composed)[:, None]).norm(dim=2)  # (20, 100)
@@ -519,7 +522,9 @@ show_pictures(
     columns=6,
     size=80,
     caption="above, drawn; below, the nearest training picture and its caption.",
-    numbers=f"none is a pixel-for-pixel copy: {bool(apart.min() > 0.01)}",
+    numbers="the seen captions find their own pictures: "
+    f"{[every.captions[i] for i in nearest[:3].tolist()] == seen}; none is a pixel-for-pixel copy: "
+    f"{bool(apart.min() > 0.01)}",
 )
 
 # %% [markdown]
@@ -549,10 +554,11 @@ def seconds(call, tries=5):
 
 # %%
 now = torch.tensor([500], device=device)
+twice = [x.repeat_interleave(2, dim=0) for x in (start, now, context)]  # with words and without
 took = {
     "tokenizer": seconds(lambda: model.tokenizer([prompt])),
     "text tower, twice": 2 * seconds(lambda: model.text_tower(ids)),
-    "UNet": len(ts[:-1]) * 2 * seconds(lambda: boxes.unet(start, now, context)),
+    "UNet": (len(ts) - 1) * seconds(lambda: boxes.unet(*twice)),
     "decoder": seconds(lambda: model.decode(start)),
 }
 
@@ -570,9 +576,10 @@ show_figure(
 )
 
 # %% [markdown]
-# So a picture costs `2 x steps` calls of the UNet. That is why so much work went into samplers that
-# need fewer steps. And guidance is often *distilled*: a second network learns to give the guided
-# answer in one call.
+# So a picture costs `2 x steps` answers of the UNet, two in each call. Without guidance it is half
+# as many, so nearly twice as fast here. That is why so much work went into samplers that need fewer
+# steps. And guidance is often *distilled*: a second network learns to give the guided answer at
+# once.
 
 # %% [markdown]
 # ## 12  What does it take to train one?
@@ -608,8 +615,9 @@ for name, c in needs.items():
 
 # %% [markdown]
 # In this table *a picture* is one call of the UNet for one picture, and *a step* is one training
-# step for a whole batch, forwards and back. *Memory* is what the weights need, their gradients,
-# AdamW, the moving average, and what is kept for the way back.
+# step for a whole batch, forwards and back. A GFLOP is a billion additions and multiplications, a
+# TFLOP a thousand of these. *Memory* is what the weights need, their gradients, AdamW, a slow
+# average of the weights (the one that draws), and what is kept for the way back.
 #
 # And hours? What was **measured** is written on the card of the weights. What is **computed**
 # assumes that a GPU reaches three tenths of what its data sheet promises for 16 bits.
@@ -626,11 +634,11 @@ runs["Stable Diffusion 1.5"] = (1_304_000, 2048 // sizes["Stable Diffusion 1.5"]
 for name, (steps, more) in runs.items():
     least = [needs[name].hours(steps * more, v) for v in machines.values()]
     said = " or ".join(f"{h:,.0f}" if h > 10 else f"{h:.1g}" for h in least)
-    print(f"computed: {name}, {steps:,} steps: at least {said} h on {' or '.join(machines)}")
+    print(f"computed: {name}, {steps:,} steps: about {said} h on {' or '.join(machines)}")
 
 # %% [markdown]
-# A computed time is the least it can be: reading files, encoding pictures and waiting are not in
-# it, and a small network cannot keep a GPU busy. For Stable Diffusion 1.5 we count the steps at 512
+# A computed time is more likely too short than too long: reading files, encoding pictures and
+# waiting are not in it, and a small network cannot keep a GPU busy. For Stable Diffusion 1.5 we count the steps at 512
 # pixels that its makers' model cards name, with batches of 2,048 pictures. The makers themselves
 # give 150,000 hours of an A100. Nobody trains that at home. Going on from its weights is another
 # matter.
@@ -638,11 +646,14 @@ for name, (steps, more) in runs.items():
 # %% [markdown]
 # ## 13  Train on
 #
-# With a GPU the next cells take the larger UNet and train it in mixed precision, from a checkpoint
-# if there is one. Without a GPU the same code takes a few steps from the course's weights.
+# With an NVIDIA GPU the next cells take the larger UNet and train it in mixed precision, from a
+# checkpoint if there is one. That is 20,000 steps: half an hour or much more on Colab's T4
+# (section 12). Stop the cell when you like: what was learned is kept, and the next run goes on from
+# the last checkpoint. Without such a GPU the same code takes four steps from the course's weights.
 #
 # With `OPENAI = True` OpenAI's text tower reads the captions instead (a download of 605 MB; only
-# with a GPU). It knows far more words, but the UNet has to learn from the start to listen to it.
+# with an NVIDIA GPU). It knows far more words, but the UNet has to learn from the start to listen
+# to it.
 
 # %%
 OPENAI = False
@@ -665,9 +676,9 @@ print(f"{len(lesson)} pictures encoded and captions read; computes in {half_of(d
 
 # %% [markdown]
 # The loss asks for v (lesson 07), with lesson 11's dropped captions. It runs under **autocast**:
-# large products are computed in 16 bits, what needs more care in 32 (on processors that know only
-# 32, everything). The run is stopped after two steps, as if somebody had closed the computer, and
-# then goes on.
+# large products are computed in 16 bits, what needs more care in 32 (everything in 32 where 16 bits
+# would not be faster, as on most processors). The run is stopped after two steps, as if somebody
+# had closed the computer, and then goes on.
 
 # %%
 folder = cache() / f"lesson_12_{width}" if big else Path(tempfile.mkdtemp())
@@ -705,6 +716,7 @@ show_pictures(
 
 # %%
 files = json.loads((bundled("data") / "manifest.json").read_text("utf-8"))["files"]
+print("pictures, with those held out:")
 for style in emoji.STYLES:
     (source,) = files[f"emoji/{style.replace(' ', '_')}.webp"]["sources"]
     made = source["credit"].split(";")[0].split(". ")[0]
@@ -734,8 +746,7 @@ for file in ("apple.png", "sent.jpg"):
 
 # %% [markdown]
 # One conversion, and the mark is gone. A mark helps those who want to be honest; that it is missing
-# proves nothing. Marks inside the pixels, and signed ones (C2PA), are harder to lose. What people's
-# votes can teach a model, and what can go wrong with that, is for a later lesson.
+# proves nothing. Marks inside the pixels, and signed ones (C2PA), are harder to lose.
 
 # %% [markdown]
 # ## 15  Play
@@ -763,8 +774,8 @@ explore(
 # %% [markdown]
 # ## Check yourself
 #
-# {fold 1. How often is the UNet called for one picture of 20 steps with guidance?}
-# 40 times: each step asks with the words and without.
+# {fold 1. How many answers does the UNet give for one picture of 20 steps with guidance?}
+# 40: each step asks with the words and without. (Both in one call, as in `guided_answer`.)
 # {end}
 # {fold 2. Why does a negative prompt need no extra call of the UNet?}
 # Guidance compares with some context anyway. It need not be that of the empty text.

@@ -9,7 +9,7 @@ from course_lib import matching, schedule, unet, weights
 from course_lib.datasets import emoji
 from course_lib.diffusion import noise_loss, v_loss
 from course_lib.precision import mixed
-from course_lib.recipes.common import EMOJI_LICENCE, card, cycles
+from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
 from course_lib.recipes.latents import emoji_latents
 
 
@@ -28,9 +28,7 @@ def emoji_text_to_image(
     s, loss = (
         (schedule.zero_terminal(scaled), v_loss) if prediction == "v" else (scaled, noise_loss)
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = unet.emoji_latent(contexts.shape[-1])
+    model = seeded(lambda: unet.emoji_latent(contexts.shape[-1]))
 
     def loss_of(g: torch.Generator) -> Tensor:
         rows = torch.randint(len(latents), (64,), generator=g)
