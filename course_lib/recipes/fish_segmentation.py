@@ -13,7 +13,7 @@ from course_lib.recipes.common import FISH_LICENCE, card, cycles, seeded
 from course_lib.segmentation import iou, segmentation_loss
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02
-STEPS = (4000, 6000)
+STEPS = (4000, 6000, 4000)
 
 
 def segmentation(folder: Path, steps: tuple[int, ...] = STEPS) -> Path:
