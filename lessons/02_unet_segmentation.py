@@ -511,8 +511,7 @@ for scene in (4, 12):
     maps = channels[scene, chosen]
     maps = maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)
     rows += [easier[0][scene], *(maps * 2 - 1)[:, None]]
-first, deeper = goes_with[:8].abs(), goes_with[8:].abs()
-brightness = f"{first[:, 1].max() > 0.2}, in the middle: {deeper[:, 1].max() > 0.2}"
+of_mask, of_brightness = goes_with.abs().amax(0).tolist()
 
 # %%
 show_pictures(
@@ -521,9 +520,9 @@ show_pictures(
     columns=5,
     size=110,
     caption="four channels found so. One for the fish and one for all the rest live in the middle. "
-    "None is a picture of brightness: those nearest to it, in the first level, draw edges.",
-    numbers=f"correlation with the mask above 0.5 in the middle: {deeper[:, 0].max() > 0.5}; "
-    f"with brightness above 0.2 in the first level: {brightness}",
+    "None is a picture of brightness: the two nearest to it draw edges.",
+    numbers=f"the strongest correlation with the mask is above 0.5: {of_mask > 0.5}; with brightness "
+    f"below 0.3: {of_brightness < 0.3}",
 )
 
 # %% [markdown]
