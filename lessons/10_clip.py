@@ -569,7 +569,8 @@ show_heatmap(
     y_labels=words,
     decimals=2,
     width=440,
-    caption="captions against captions: what shares a word is close, and none coincide.",
+    caption="captions against captions: each heart is nearer to the square of its colour than to the "
+    "other heart, and none coincide.",
     numbers=f"all pairs below 0.99: {bool((vectors @ vectors.T - torch.eye(6)).max() < 0.99)}",
 )
 

@@ -156,3 +156,8 @@ def test_a_wrong_range_gets_a_sentence():
 def test_widths_that_do_not_split_are_named():
     with pytest.raises(ValueError, match=r"\(8, 12\) do not all split into 8 groups"):
         VAE((8, 12), groups=8)
+
+
+def test_no_pictures_have_no_codes():
+    vae = VAE((8, 8), blocks=1, groups=4)
+    assert vae.encode(torch.zeros(0, 3, 8, 8)).mean.shape == (0, 4, 4, 4)

@@ -234,3 +234,11 @@ def test_long_captions_are_wrapped_and_what_a_lesson_aligned_stays(shown, capsys
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 100
     assert out.endswith(f"Numbers: {numbers}\n")
+
+
+def test_a_mask_that_covers_everything_is_tinted(monkeypatch):
+    captured = []
+    monkeypatch.setattr(plots, "show_figure", lambda fig, **_: captured.append(plots.png(fig)))
+    for mask in (torch.zeros(1, 20, 20), torch.ones(1, 20, 20)):
+        plots.show_overlay(torch.zeros(3, 20, 20), mask.bool(), caption="all or nothing")
+    assert captured[0] != captured[1]

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from course_lib.recipes.common import card, cycles
+from course_lib.recipes.common import card, cycles, seeded
 from course_lib.training import long_run
 
 
@@ -52,3 +52,13 @@ def test_a_card_counts_the_minutes_of_all_cycles(tmp_path):
     assert card(tmp_path, "x", "emoji/")["minutes"] == 6.0
     (tmp_path / "log.csv").write_text("1,0.5,60\n")
     assert card(tmp_path, "x", "emoji/")["minutes"] == 7.0
+
+
+def test_a_network_begins_as_its_seed_says_and_other_random_numbers_stay():
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    one, same, other = (seeded(lambda: nn.Linear(3, 1), seed).weight for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(torch.rand(3), wanted)

@@ -190,3 +190,9 @@ def test_a_folder_whose_parts_are_of_another_kind_is_refused(
 def test_a_single_seed_gets_the_sentence(model):
     with pytest.raises(ValueError, match=r"use \[prompt\] and \[seed\]"):
         model.draw(["a"], 3)
+
+
+@pytest.mark.usefixtures("plain_shapes")
+def test_a_picture_of_another_size_than_the_noise_is_told(model):
+    with pytest.raises(ValueError, match=r"latents expects shape .*\(1, 4, 4, 4\)"):
+        model.redraw(torch.zeros(1, 3, 32, 32), ["a"], [0])

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from course_lib import training
 from course_lib.training import EMA, Progress, long_run, random_batches, train, warmup_cosine
 
 # A tiny run in a process of its own, slow enough to be killed in the middle of a step.
@@ -169,3 +170,18 @@ def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(monkeypatch):
     progress.shown -= 100
     progress.show(3100, 0.5)
     assert "about 2900 s left" in written[0]
+
+
+def test_a_resumed_run_tells_its_progress_where_it_begins(tmp_path, monkeypatch):
+    begun = []
+
+    class Recorded(Progress):
+        def __init__(self, steps, done=0):
+            begun.append((steps, done))
+            super().__init__(steps, done)
+
+    monkeypatch.setattr(training, "Progress", Recorded)
+    for steps in (2, 5):
+        w = nn.Linear(1, 1)
+        long_run(w, lambda g, w=w: w(torch.ones(1, 1)).sum(), tmp_path, steps=steps, lr=1e-3)
+    assert begun == [(2, 0), (5, 2)]

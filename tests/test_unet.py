@@ -175,3 +175,10 @@ def test_wrong_sizes_are_told_what_is_wrong():
         UNet(1, (16,), (True,), heads=3)
     with pytest.raises(ValueError, match="for each of the 2 widths, got 1"):
         UNet(1, (16, 16), (True,))
+
+
+@torch.no_grad()
+def test_a_unet_of_sixteen_bits_answers_in_them():
+    model = UNet(3, (8, 16), (False, True), d_context=6, heads=2).bfloat16().eval()
+    x, context = torch.randn(2, 3, 8, 8).bfloat16(), torch.randn(2, 5, 6).bfloat16()
+    assert model(x, torch.tensor([3, 400]), context).dtype == torch.bfloat16

@@ -302,11 +302,8 @@ def last_of_the_list(
     ts: Sequence[int],
     scale: float,
 ) -> Tensor:
-    for t, t_next in pairwise(ts):
-        now, after, noise = alpha_bar[t], alpha_bar[t_next], guess_noise(x, t)
-        x0 = (x - (1 - now) ** 0.5 * noise) / now**0.5
-        x = after**0.5 * x0 + (1 - after) ** 0.5 * noise
-    return decode(x / scale)
+    last = len(alpha_bar) - 1  # what alpha_bar[-1] reads
+    return sample_and_decode(guess_noise, decode, x, alpha_bar, [*ts[:-1], last], scale)
 
 
 def _with_stand_ins(answer: Answer, case: Case) -> Any:
