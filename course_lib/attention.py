@@ -58,7 +58,7 @@ class CrossAttention(nn.Module):
         self,
         x: Float[Tensor, "b n d_x"],
         context: Float[Tensor, "b m d_context"],
-        mask: Bool[Tensor, "*some m"] | None = None,
+        mask: Bool[Tensor, "*some _ m"] | None = None,
     ) -> Float[Tensor, "b n d_x"]:
         """A mask is broadcast to (b, heads, n, m); False means: may not look."""
         expect_shape("CrossAttention", x, "b n d_x", d_x=self.d_x)
@@ -89,7 +89,7 @@ class SelfAttention(CrossAttention):
         super().__init__(d_x, d_x, heads)
 
     def forward(  # type: ignore[override]
-        self, x: Float[Tensor, "b n d_x"], mask: Bool[Tensor, "*some n"] | None = None
+        self, x: Float[Tensor, "b n d_x"], mask: Bool[Tensor, "*some _ n"] | None = None
     ) -> Float[Tensor, "b n d_x"]:
         return super().forward(x, x, mask)
 

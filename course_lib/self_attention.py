@@ -58,7 +58,7 @@ class EncoderBlock(nn.Module):
         self.widen, self.narrow = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
     def forward(
-        self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "*some n"] | None = None
+        self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "*some _ n"] | None = None
     ) -> Float[Tensor, "b n d"]:
         x = x + self.look(self.norm_look(x), mask)
         return x + self.narrow(F.gelu(self.widen(self.norm_think(x))))

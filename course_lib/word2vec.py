@@ -139,6 +139,17 @@ def loss(
     return -(weight * F.logsigmoid((2 * label - 1) * score)).sum()
 
 
+def _in_whole_lines(words: int, text: int) -> int:
+    """How many of `words`, those that are read of a `text` this long, fill lines of LINE words."""
+    if words < LINE:
+        raise ValueError(
+            f"word2vec wants a text of some hundred words, got {text}, of which {max(0, words)} "
+            f"are left to read, less than a line of {LINE}. Usual cause: a short text, whose few "
+            "words are all common, so that most are skipped; give more, or a larger `sample`."
+        )
+    return words // LINE * LINE
+
+
 # From here to the end is all that learns; tests/test_word2vec.py counts its lines (under 40).
 
 
@@ -148,7 +159,7 @@ def lines_of(
     """The thinned text cut into lines of LINE words, and the sentence of each word."""
     read = torch.rand(len(text.ids), generator=generator) < keep[text.ids]
     skip = int(torch.randint(LINE, (), generator=generator))  # other line ends in each epoch
-    whole = (int(read.sum()) - skip) // LINE * LINE
+    whole = _in_whole_lines(int(read.sum()) - skip, len(read))
     ids, sentence = (x[read][skip : skip + whole] for x in (text.ids, text.sentence))
     return ids.unflatten(0, (-1, LINE)), sentence.unflatten(0, (-1, LINE))
 

@@ -123,7 +123,9 @@ def test_lab_opens_jupyterlab_at_the_first_lesson(course, monkeypatch):
     monkeypatch.setattr(lab.subprocess, "run", run)
     assert main(["lab", str(mine)]) == 0
     first = "--LabApp.default_url=/lab/tree/00_a.ipynb"
-    assert called == [(["-m", "jupyterlab", first], mine)]
+    assert main(["lab", str(mine), "--allow-root"]) == 0
+    plain = ["-m", "jupyterlab", first]
+    assert called == [(plain, mine), ([*plain, "--allow-root"], mine)]
 
 
 # --- course check ---

@@ -43,6 +43,13 @@ def test_a_text_of_strings_is_told_what_is_wrong():
         word2vec.count_words(["cat", "dog"])
 
 
+def test_a_text_too_short_for_one_line_is_told_so():
+    vocabulary = Vocabulary(("a", "b"), torch.tensor([30, 30]))
+    text = word2vec.as_numbers([["a", "b"] * 30], vocabulary)
+    with pytest.raises(ValueError, match="got 60, of which"):
+        word2vec.read(word2vec.new_lists(vocabulary, 8), text, vocabulary)
+
+
 def test_numbers_skip_unknown_words_and_remember_the_sentence():
     vocabulary = Vocabulary(("a", "b"), torch.tensor([3, 2]))
     text = word2vec.as_numbers([["a", "x", "b"], ["x"], ["b"]], vocabulary)

@@ -15,9 +15,12 @@ _COPIED = ".course_notebooks.json"  # file name -> SHA-256 of what was copied
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`folder`, and `--no-open` for those who use another editor."""
+    """`folder`, `--no-open` for those who use another editor, and Jupyter's own `--allow-root`."""
     parser.add_argument("folder", nargs="?", default="my-course", type=Path)
     parser.add_argument("--no-open", action="store_true", help="copy only, open nothing")
+    parser.add_argument(
+        "--allow-root", action="store_true", help="for JupyterLab: run as root, as in a container"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     first = min((p.name for p in folder.glob("[0-9][0-9]_*.ipynb")), default="")
     address = f"--LabApp.default_url=/lab/tree/{first}"  # in the address that it prints, too
     command = [sys.executable, "-m", "jupyterlab", *([address] if first else [])]
+    command += ["--allow-root"] if options.allow_root else []
     return subprocess.run(command, cwd=folder, check=False).returncode
 
 
