@@ -2,7 +2,7 @@
 
     python benchmarks/grading.py [--students 100] [--hanging 5] [--jobs 2]
 
-Seventy are right (the lesson's own solution), the rest wrong, blank or broken files. Prints the
+Sixty-five are right (the lesson's own solution), the rest wrong, blank or broken files. Prints the
 seconds by the clock, and those of an honest notebook beyond the import of torch. On two idle cores
 it should be under 6 minutes, and under 2 seconds for an honest notebook.
 """

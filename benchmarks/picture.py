@@ -20,20 +20,10 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from course_lib import diffusers_folder
-from course_lib.text_to_image import TextToImage, around, trained
-from course_lib.unet import emoji_latent
+from course_lib.text_to_image import TextToImage, trained
 
 PROMPT, SEED, STEPS, SCALE = "red apple, noto style", 0, 20, 3.0
 Draw = Callable[[], NDArray[np.float32]]
-
-
-def model() -> TextToImage:
-    """The bundled model, or one with an untrained UNet while there is none: as quick."""
-    try:
-        return trained()
-    except FileNotFoundError:
-        print("no trained UNet is there yet; timed with an untrained one")
-        return around(emoji_latent(), "v", "zero_terminal")
 
 
 def runs(ours: TextToImage, folder: Path) -> dict[str, Draw]:
@@ -66,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        draw = runs(model(), Path(folder))
+        draw = runs(trained(), Path(folder))
         pictures = {name: once() for name, once in draw.items()}  # these warm up as well
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in draw}
         for _ in range(options.times):

@@ -1,4 +1,4 @@
-"""How much of a held-out style pair can be known at all? An upper sign for the measure.
+"""How much of a held-out style pair can be known at all? A rough upper bound for the measure.
 
     python benchmarks/style_pairs.py [--split validation]
 

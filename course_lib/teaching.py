@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from course_lib.datasets import emoji
 from course_lib.diffusion import add_noise, from_v, v_target
 from course_lib.precision import half_of, mixed
 from course_lib.text_to_image import TextToImage
 from course_lib.training import long_run
 
-Pictures = Float[Tensor, "n 3 h w"]
+Pictures = Float[Tensor, "n 3 h w"] | emoji.Pictures
 
 
 @dataclass(frozen=True, eq=False)

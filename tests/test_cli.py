@@ -209,6 +209,7 @@ def test_doctor_names_what_is_missing_spoilt_or_a_pointer(tmp_path, monkeypatch,
         assert f"MEND  {tmp_path}/{words}" in out
     assert "weights/unet.safetensors is missing" in out
     assert "spoilt.json is spoilt" in out
+    assert "emoji_tokenizer/vocab.json is missing" in out
     assert f"{tmp_path}/good" not in out
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
 import runpy
@@ -313,6 +314,29 @@ def test_students_are_found_in_folders_files_and_zips(tmp_path):
     assert handed_in(whole) == {"ann": {"00": 1}, "bob": {"00": 1}}
 
 
+@pytest.mark.parametrize("around", ["", "all/"])
+def test_a_zip_of_zips_and_empty_folders_loses_nobody(tmp_path, around):
+    ann, nobody = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(ann, "w") as z:
+        z.writestr("work/00_start_here.ipynb", notebook(RIGHT))
+    with zipfile.ZipFile(nobody, "w") as z:
+        z.writestr("notes.txt", "no notebook")
+    whole = tmp_path / "class.zip"
+    with zipfile.ZipFile(whole, "w") as z:
+        z.writestr(f"{around}ann.zip", ann.getvalue())
+        z.writestr(f"{around}bob/homework.zip", ann.getvalue())
+        z.writestr(f"{around}cyd/notes.txt", "no notebook")
+        z.writestr(f"{around}dan.zip", nobody.getvalue())
+        z.writestr(f"{around}eve.zip", b"no zip at all")
+        z.mkdir(f"{around}fay")
+        z.writestr(f"{around}.DS_Store", b"")
+    (tmp_path / "as_folder").mkdir()
+    (tmp_path / "as_folder" / "dan.zip").write_bytes(nobody.getvalue())
+    empty = {"cyd": {}, "dan": {}, "eve": {"00": 1, "01": 1}, "fay": {}}
+    assert handed_in(whole) == {"ann": {"00": 1}, "bob": {"00": 1}} | empty
+    assert handed_in(tmp_path / "as_folder") == {"dan": {}}
+
+
 def test_a_zip_that_swells_is_not_read(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("00_start_here.ipynb", b" " * 31_000_000)
@@ -416,6 +440,23 @@ def test_changed_notebooks_other_settings_and_fresh_are_graded_again(pretend):
     assert pretend.called == ["ann", "bob", "cyd"]
     pretend(timeout=30.0, fresh=True)
     assert pretend.called == ["ann", "bob", "cyd"]
+
+
+def test_a_changed_course_grades_all_again_and_another_choice_of_lessons_nothing(
+    pretend, tmp_path, monkeypatch
+):
+    pretend()
+    pretend(lessons=("00",))
+    assert pretend.called == []
+    (tmp_path / "course").mkdir()
+    monkeypatch.setattr(classroom, "_COURSE", tmp_path / "course")
+    pretend()
+    assert pretend.called == ["ann", "bob", "cyd"]
+    (tmp_path / "course" / "mended.py").write_text("x = 1")
+    pretend()
+    assert pretend.called == ["ann", "bob", "cyd"]
+    pretend()
+    assert pretend.called == []
 
 
 def test_a_journal_cut_short_costs_its_last_line_only(pretend):

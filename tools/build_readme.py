@@ -9,34 +9,16 @@ import sys
 from lesson_source import ROOT, read_lesson, repository
 
 START, END = "<!-- lessons -->\n", "<!-- end of lessons -->"
-PLANNED = (
-    "00_start_here",
-    "01_convolutions",
-    "02_unet_segmentation",
-    "03_denoising",
-    "04_positional_encoding",
-    "05_diffusion",
-    "06_autoencoders",
-    "07_latent_diffusion",
-    "08_word2vec",
-    "09_self_attention",
-    "10_clip",
-    "11_cross_attention",
-    "12_stable_diffusion",
-)
 
 
 def table() -> str:
-    """A row a lesson; one without a built notebook says so, and has no links."""
+    """A row a lesson."""
     colab = repository().replace("https://github.com", "https://colab.research.google.com/github")
     badge = "https://colab.research.google.com/assets/colab-badge.svg"
     rows = ["| lesson | you build | read | run | |", "|---|---|---|---|---|"]
-    for stem in PLANNED:
-        name = stem[:2] + " " + stem[3:].replace("_", " ")
-        if not (ROOT / "notebooks" / f"{stem}.ipynb").is_file():
-            rows.append(f"| {name} | *not there yet* | | | |")
-            continue
-        h = read_lesson(ROOT / "lessons" / f"{stem}.py").header
+    for source in sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py")):
+        stem, h = source.stem, read_lesson(source).header
+        name = stem.replace("_", " ")
         link = f"[{name}](notebooks/{stem}.ipynb)"
         open_it = f"[![Open {name} in Colab]({badge})]({colab}/blob/main/notebooks/{stem}.ipynb)"
         rows.append(f"| {link} | {h['build']} | {h['read']} min | {h['run']} s | {open_it} |")

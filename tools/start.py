@@ -2,6 +2,7 @@
 
     python tools/start.py lab            make .venv, install the course, open it in JupyterLab
     python tools/start.py test           the same with the tools for testing, then run every test
+    python tools/start.py install        with these tools too, then stop and say where Python is
 
 What follows the word goes to `course lab` or to pytest. The environment is made once, and anew when
 pyproject.toml changes; $COURSE_VENV puts it elsewhere. pip's own settings count: on Linux without
@@ -23,7 +24,11 @@ LAB = ["-m", "course_lib.cli", "lab"]
 def main(arguments: list[str]) -> int:
     """Prepare the environment, then go on in it; the exit code is that of what ran."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        print(f"The course needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}.")
+        print(
+            f"The course needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}. "
+            "Install one of them beside it and name it: python3.13 tools/start.py lab; on Windows: "
+            "py -3.13 tools/start.py lab."
+        )
         return 2
     if not arguments or arguments[0] not in ("lab", "test", "install"):
         print(__doc__)
@@ -50,7 +55,7 @@ def environment(extra: str) -> Path:
     if python.exists() and stamp.exists():
         return python
     print(f"Preparing {folder}: this takes some minutes, once.", flush=True)
-    if not python.exists():
+    if not _has_pip(python):
         venv.create(folder, with_pip=True)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     quiet = [] if sys.stdout.isatty() else ["--quiet"]  # somebody who waits sees that it goes on
@@ -58,6 +63,12 @@ def environment(extra: str) -> Path:
         sys.exit("pip could not install the course: its own message is above.")
     stamp.touch()
     return python
+
+
+def _has_pip(python: Path) -> bool:
+    """Whether an environment is there, whole: one that was broken off has a Python but no pip."""
+    asked = [str(python), "-m", "pip", "--version"]
+    return python.exists() and subprocess.run(asked, capture_output=True).returncode == 0
 
 
 if __name__ == "__main__":

@@ -101,11 +101,14 @@ def _files() -> Iterator[tuple[bool, str]]:
             yield False, f"{card} is spoilt. {mend(data, f'weights/{card.name}')}"
             continue
         wanted[f"weights/{card.with_suffix('.safetensors').name}"] = digest
-    bad = {name: why for name, sha in wanted.items() if (why := _wrong(data / name, sha))}
+    tokenizer = [f"weights/emoji_tokenizer/{part}" for part in ("merges.txt", "vocab.json")]
+    bad = {name: "is missing" for name in tokenizer if not (data / name).is_file()}
+    bad |= {name: why for name, sha in wanted.items() if (why := _wrong(data / name, sha))}
     for name, why in bad.items():
         yield False, f"{data / name} {why}. {mend(data, name)}"
     kinds = f"{len(wanted) - len(cards)} files of data and {len(cards)} of weights"
-    yield True, f"{kinds} in {data}: {len(wanted) - len(bad)} intact"
+    intact = len(wanted) - len(bad.keys() - set(tokenizer))
+    yield True, f"{kinds} in {data}: {intact} intact"
     free = shutil.disk_usage(data).free / 1e9
     yield free > 0.5, f"{free:.0f} GB of disk free" + ("" if free > 0.5 else ": make some room")
 

@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_at_least_one, default=2, help="notebooks at a time (2)")
     parser.add_argument("--timeout", type=_seconds, default=60.0, help="seconds a notebook (60)")
     parser.add_argument("--memory", type=bytes_of, default=3 << 30, help="most a run may use (3G)")
-    parser.add_argument("--sandbox", choices=("auto", "bwrap", "none"), default="auto")
+    parser.add_argument(
+        "--sandbox", choices=("bwrap", "none"), default="bwrap", help="none: with all your rights"
+    )
     parser.add_argument("--fresh", action="store_true", help="start over, forget what is graded")
 
 

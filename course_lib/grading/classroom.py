@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import course_lib
-from course_lib import checks
 from course_lib.checks.exercise import Exercise
 from course_lib.checks.registry import exercises_of, lessons
 from course_lib.grading import pages, tables
@@ -17,6 +16,8 @@ from course_lib.grading.journal import Journal, key_of
 from course_lib.grading.mark import Row, mark
 from course_lib.grading.runner import Runner, Stopped
 from course_lib.grading.submissions import Handed, Student, collect
+
+_COURSE = Path(course_lib.__path__[0])
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def grade(source: Path, out: Path, settings: Settings) -> list[Row]:
             "Usual cause: the files were renamed; `--lessons 02` says which lesson they are."
         )
     out.mkdir(parents=True, exist_ok=True)
-    journal = Journal(out, _depends_on(wanted, settings), fresh=settings.fresh)
+    journal = Journal(out, _depends_on(settings), fresh=settings.fresh)
     tasks = [
         _Task(s.name, lesson, tuple(found.get(lesson, ())))
         for s in students
@@ -83,15 +84,13 @@ def _handed_in(students: Sequence[Student]) -> tuple[str, ...]:
     return tuple(sorted({n for s in students for n in s.lessons(lessons()) if n}))
 
 
-def _depends_on(wanted: Sequence[str], settings: Settings) -> dict[str, object]:
+def _depends_on(settings: Settings) -> dict[str, object]:
     """What a row depends on besides the notebook: with other settings it is not the same row."""
-    folder = Path(checks.__path__[0])
     digest = sha256()
-    for name in ("observe", "compare", "words", *(f"ch{lesson}" for lesson in wanted)):
-        digest.update((folder / f"{name}.py").read_bytes())
+    for file in sorted(_COURSE.rglob("*.py")):
+        digest.update(file.read_bytes())
     return {
-        "course": course_lib.__version__,
-        "checks": digest.hexdigest(),
+        "course": digest.hexdigest(),
         "timeout": settings.timeout,
         "memory": settings.memory,
         "protected": settings.protected,

