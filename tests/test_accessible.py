@@ -133,6 +133,10 @@ def own_colours(source):
                 texts = [n.value for n in ast.walk(keyword.value) if isinstance(n, ast.Constant)]
                 texts = [t for t in texts if isinstance(t, str) and t not in NEUTRAL]
                 found += [f"line {call.lineno}: {t}" for t in texts]
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "plot":  # "r--"
+            texts = [n.value for n in call.args if isinstance(n, ast.Constant)]
+            formats = [t for t in texts if isinstance(t, str) and re.search(r"[bgrcmy]|C\d", t)]
+            found += [f"line {call.lineno}: {t}" for t in formats]
     lines = enumerate(source.splitlines(), start=1)
     return found + [f"line {i}" for i, s in lines if re.search(r"[\"']#[0-9A-Fa-f]{6}[\"']", s)]
 
@@ -160,6 +164,7 @@ def test_colours_come_from_the_palette_and_never_stand_alone(path):
 def test_a_colour_of_ones_own_or_alone_would_be_found():
     assert own_colours('ax.plot(x, color="red")') == ["line 1: red"]
     assert own_colours('\nx = "#0072B2"') == ["line 2"]
+    assert own_colours('ax.plot(x, y, "r--"); ax.plot(x, y, "k--")') == ["line 1: r--"]
     assert own_colours('ax.bar(x, color=PALETTE[0].colour, edgecolor="w")') == []
     assert colour_alone("ax.plot(x, color=style.colour)") == [
         "line 1: ax.plot(x, color=style.colour)"

@@ -134,6 +134,16 @@ def test_a_perfect_decoder_leaves_only_the_pull_of_the_kl():
     assert pull.item() == pytest.approx(1e-3 * vae.encode(x).kl().mean().item(), rel=1e-4)
 
 
+def test_the_loss_is_each_pictures_rmse_plus_the_mean_absolute_error():
+    vae = VAE((8,), groups=4)
+    for p in vae.decoder.conv_out.parameters():
+        nn.init.zeros_(p)  # it always draws 0
+    x = torch.zeros(2, 3, 8, 8)
+    x[1, :, :4] = 0.5
+    loss = autoencoder.vae_loss(vae, x, torch.Generator(), kl_weight=0.0)
+    assert loss.item() == pytest.approx(0.125**0.5 / 2 + 0.125)
+
+
 @pytest.mark.parametrize(
     ("shape", "sentence"),
     [

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from course_lib import weights
-from course_lib.denoising import denoising_loss, small_scenes, told, trained, untold
+from course_lib.denoising import (
+    denoising_loss,
+    error_left,
+    small_scenes,
+    told,
+    trained,
+    untold,
+)
 from course_lib.unet import tiny
 
 
@@ -33,18 +40,16 @@ def test_guessing_nothing_scores_a_third_and_the_truth_scores_nothing():
     assert denoising_loss(lambda x, levels: x, pictures, g).item() == 0
 
 
-@pytest.mark.skipif("denoisers" not in weights.names(), reason="the weights are not there yet")
 def test_the_bundled_denoisers_clean_and_telling_helps_at_faint_noise():
-    scenes = small_scenes(16, seed=5, split="validation")
-    noise = torch.randn(scenes.shape, generator=torch.Generator().manual_seed(1))
-
-    def left(guesser, level):
-        with torch.no_grad():
-            guess = guesser(scenes + level * noise, torch.full((16,), level))
-        return (guess - level * noise).square().mean().item()
-
+    quality = weights.card("denoisers")["quality"]
+    scenes = small_scenes(64, seed=1, split="validation")
     for seed in range(3):
-        assert left(untold(trained("untold", seed)), 0.5) < 0.3 * 0.5**2
-        assert left(told(trained("told", seed)), 0.5) < 0.3 * 0.5**2
+        with_level, without = told(trained("told", seed)), untold(trained("untold", seed))
+        assert error_left(with_level, scenes, 0.5) < 0.3 * 0.5**2
+        assert error_left(without, scenes, 0.5) < 0.3 * 0.5**2
+        faint = error_left(with_level, scenes, 0.02)
+        assert faint < error_left(without, scenes, 0.02)
+        said = quality["told, error left at level 0.02"][seed]
+        assert faint == pytest.approx(said, rel=0.05)
     with pytest.raises(ValueError, match='"told" and "untold", each with seeds 0, 1 and 2'):
         trained("told", 7)

@@ -72,8 +72,9 @@ def test_predict_x0_undoes_add_noise_and_minus_1_is_the_clean_picture(s):
 
 def test_a_perfect_guess_has_no_loss_and_a_blind_one_has_loss_1():
     s = schedule.linear(100)
-    x0 = torch.zeros(512, 1, 4, 4)
-    assert noise_loss(lambda x, t: x / (1 - s.at(t)).sqrt(), x0, s).item() < 1e-10
+    x0 = torch.full((512, 1, 4, 4), 0.7)
+    perfect = lambda x, t: (x - s.at(t).sqrt() * 0.7) / (1 - s.at(t)).sqrt()  # noqa: E731
+    assert noise_loss(perfect, x0, s).item() < 1e-10
     assert noise_loss(lambda x, t: 0 * x, x0, s).item() == pytest.approx(1, abs=0.05)
 
 
@@ -106,8 +107,12 @@ def test_a_v_model_becomes_the_noise_model_it_stands_for(s):
 
 
 def test_v_loss_of_a_perfect_guess_is_0():
-    s, x0 = schedule.cosine(), torch.zeros(64, 1, 4, 4)
-    perfect = lambda x, t: s.at(t).sqrt() * x / (1 - s.at(t)).sqrt()  # noqa: E731
+    s, x0 = schedule.cosine(), torch.full((64, 1, 4, 4), 0.7)
+
+    def perfect(x, t):
+        noise = (x - s.at(t).sqrt() * 0.7) / (1 - s.at(t)).sqrt()
+        return s.at(t).sqrt() * noise - (1 - s.at(t)).sqrt() * 0.7
+
     assert v_loss(perfect, x0, s).item() < 1e-8
     assert v_loss(lambda x, t: 0 * x, x0, s).item() > 0.1
 

@@ -186,6 +186,7 @@ def test_pasting_covers_by_opacity_and_leaves_the_rest():
 def test_the_fixed_five_hundred_are_five_hundred():
     pictures, masks = fish.fixed_500()
     assert (len(pictures), len(masks)) == (500, 500)
+    torch.testing.assert_close(pictures, fish.fixed_500()[0], atol=0, rtol=0)
 
 
 def test_the_real_photographs_are_wider_than_high():
@@ -196,15 +197,19 @@ def test_the_real_photographs_are_wider_than_high():
     assert (pictures.std(dim=(1, 2, 3)) > 0.05).all()  # no empty cell
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_two_hundred_scenes_a_second_and_loading_in_two():
     for made_once in (fish._box, fish._sheets):
         made_once.cache_clear()
     start = time.process_time()
     fish.scenes(1, 0)
-    loaded = time.process_time()
-    fish.scenes(64, 0, variety=1.0)
-    assert loaded - start < 2
-    assert time.process_time() - loaded < 64 / 200
+    assert time.process_time() - start < 2
+    seconds = []
+    for seed in range(3):
+        start = time.process_time()
+        fish.scenes(64, seed, variety=1.0)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 64 / 200
 
 
 def test_the_bundled_fish_keep_within_their_budget():

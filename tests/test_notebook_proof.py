@@ -31,14 +31,25 @@ NOTEBOOKS = {
     "notebooks/looks_up.ipynb": [(NAME, "")],
     "notebooks/child.ipynb": [(CHILD, "")],
     "notebooks/dies.ipynb": [("import os\nos._exit(3)", ""), ("print(1)", "")],
+    "notebooks/greedy.ipynb": [("import time\nx = b'x' * 700_000_000\ntime.sleep(2)", "")],
+    "notebooks/busy.ipynb": [("import time\nwhile time.process_time() < 12: pass", "")],
+}
+
+SMALLER = {
+    "MOST_MEMORY = 3e9": "MOST_MEMORY = 5e8",
+    "MOST_CPU_SECONDS = 180": "MOST_CPU_SECONDS = 9",
 }
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """One pytest run over small notebooks, with the project's own conftest and settings."""
+    """One pytest run over small notebooks, with the project's own settings and smaller limits."""
     folder = tmp_path_factory.mktemp("proof")
-    shutil.copy(ROOT / "conftest.py", folder)
+    text = (ROOT / "conftest.py").read_text("utf-8")
+    for limit, smaller in SMALLER.items():
+        assert text.count(limit) == 1
+        text = text.replace(limit, smaller)
+    (folder / "conftest.py").write_text(text, "utf-8")
     shutil.copy(ROOT / "pyproject.toml", folder)
     shutil.copytree(ROOT / "tests" / "offline", folder / "tests" / "offline")
     shutil.copy(ROOT / "tests" / "nbval_sanitize.cfg", folder / "tests")
@@ -77,6 +88,8 @@ def result(tmp_path_factory):
         ("notebooks/child.ipynb::Cell 0", "FAILED"),
         ("notebooks/dies.ipynb::Cell 0", "FAILED"),
         ("notebooks/dies.ipynb::Cell 1", "FAILED"),
+        ("notebooks/greedy.ipynb::Cell 0", "FAILED"),
+        ("notebooks/busy.ipynb::Cell 0", "FAILED"),
     ],
 )
 def test_a_cell_passes_or_fails_as_it_should(cell, state, result):

@@ -164,9 +164,12 @@ def test_with_a_perfect_denoiser_every_sampler_arrives_exactly(sampler, visits, 
         return (x - abar.sqrt() * target) / (1 - abar).sqrt()
 
     start = torch.randn(2, 3, 8, 8, generator=seeded(1))
-    *_, last = walk(sampler, perfect, start, s, times(s.num_steps, visits))
-    assert last.t == -1
-    torch.testing.assert_close(last.x, target.expand_as(start), atol=3e-4, rtol=0)
+    ts = times(s.num_steps, visits)
+    steps = list(walk(sampler, perfect, start, s, ts))
+    assert [step.t for step in steps] == ts[1:]
+    for step in steps:
+        torch.testing.assert_close(step.x0, target.expand_as(start), atol=3e-3, rtol=0)
+    torch.testing.assert_close(steps[-1].x, target.expand_as(start), atol=3e-4, rtol=0)
 
 
 @every_schedule

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import f1_score, jaccard_score
 
 from course_lib.plain_unet import PlainUNet
@@ -59,8 +60,14 @@ def test_a_mask_that_misses_half_has_iou_one_half_whatever_lies_round_it():
     assert accuracy(half, true).item() > 0.99
 
 
+def test_the_loss_is_cross_entropy_plus_soft_dice(masks):
+    logits, true = torch.randn(6, 1, 9, 7), masks[1]
+    wanted = F.binary_cross_entropy_with_logits(logits, true) + soft_dice_loss(logits, true)
+    torch.testing.assert_close(segmentation_loss(logits, true), wanted)
+
+
 @pytest.mark.slow
-def test_ten_steps_lower_the_loss():
+def test_forty_steps_lower_the_loss():
     torch.manual_seed(0)
     model = PlainUNet((8, 16))
     x = torch.randn(4, 3, 16, 16)

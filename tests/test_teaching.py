@@ -8,6 +8,7 @@ from torch import nn
 
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
+from course_lib.datasets import emoji
 from course_lib.diffusion import from_v
 from course_lib.schedule import scaled_linear, zero_terminal
 from course_lib.teaching import Captioned, prepare, teach, told_loss
@@ -55,6 +56,16 @@ def test_pictures_and_captions_go_through_the_frozen_parts_of_the_model(model, d
     torch.testing.assert_close(data.empty, model.context([""]).half())
     with pytest.raises(ValueError, match="got 2 pictures and 3 captions"):
         prepare(model, torch.zeros(2, 3, 64, 64), PROMPTS)
+
+
+def test_many_pictures_keep_their_order_as_floats_and_as_bytes(model):
+    pixels = torch.randint(0, 256, (70, 64, 64, 3), dtype=torch.uint8)
+    pictures, captions = emoji.Pictures(pixels), (PROMPTS * 24)[:70]
+    for given in (pictures, pictures[:]):
+        found = prepare(model, given, captions)
+        torch.testing.assert_close(found.latents, model.encode(pictures[:]), atol=1e-4, rtol=0)
+        wanted = model.context(captions).half()
+        torch.testing.assert_close(found.contexts, wanted, atol=1e-3, rtol=1e-3)
 
 
 @pytest.fixture
@@ -110,7 +121,7 @@ def test_dropped_captions_are_replaced_by_the_empty_one_and_no_others(model, dat
 
 @pytest.mark.usefixtures("knows_bfloat16")
 def test_a_few_steps_under_autocast_change_the_unet_and_nothing_else(model, data, tmp_path):
-    frozen = model.context(PROMPTS), model.vae.state_dict()
+    frozen = model.context(PROMPTS), {k: v.clone() for k, v in model.vae.state_dict().items()}
     before = {key: value.clone() for key, value in model.unet.state_dict().items()}
     taught = teach(model, data, tmp_path, steps=3, batch_size=4)
     after = taught.unet.state_dict()

@@ -10,9 +10,9 @@ from torch import nn
 from course_lib import diffusers_folder
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
-from course_lib.diffusion import from_v
-from course_lib.samplers import dpm_solver_pp, guided
-from course_lib.schedule import scaled_linear, zero_terminal
+from course_lib.diffusion import add_noise, from_v
+from course_lib.samplers import ddim, dpm_solver_pp, guided, times
+from course_lib.schedule import linear, scaled_linear, zero_terminal
 from course_lib.text_to_image import TextToImage, as_noise
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.unet import UNet
@@ -101,6 +101,21 @@ def test_guidance_in_one_batch_is_guidance_in_two_calls(model):
         )
 
 
+@pytest.mark.parametrize(("name", "made"), [("linear", linear), ("scaled_linear", scaled_linear)])
+def test_a_schedule_by_name_is_read(tmp_path, model, name, made):
+    diffusers_folder.save(model, tmp_path)
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    config = json.loads(file.read_text("utf-8"))
+    del config["trained_betas"]
+    config |= {"beta_schedule": name, "beta_start": 0.001, "beta_end": 0.015}
+    file.write_text(json.dumps(config), "utf-8")
+    got = diffusers_folder.load(tmp_path).schedule.alpha_bar
+    torch.testing.assert_close(got, made(1000, 0.001, 0.015).alpha_bar)
+    file.write_text(json.dumps(config | {"rescale_betas_zero_snr": True}), "utf-8")
+    with pytest.raises(ValueError, match="rescaled to zero"):
+        diffusers_folder.load(tmp_path)
+
+
 def test_words_scale_negative_prompt_and_sampler_each_change_the_picture(model):
     plain = model.draw(PROMPTS[:1], [1], visits=5)
     for other in (
@@ -119,6 +134,27 @@ def test_redrawing_a_little_keeps_more_than_redrawing_all(model):
     much = model.redraw(picture, PROMPTS[1:2], [2], strength=1.0)
     kept = model.decode(model.encode(picture))
     assert (little - kept).abs().mean() < (much - kept).abs().mean()
+
+
+def test_redrawing_walks_the_last_part_of_the_way(model):
+    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    ts = times(1000, 20)[-3:]
+    start = add_noise(model.encode(picture), model.noise([2]), torch.tensor(ts[:1]), model.schedule)
+    *_, last = ddim(model.denoiser(PROMPTS[1:2], 3.0), start, model.schedule, ts)
+    got = model.redraw(picture, PROMPTS[1:2], [2], strength=0.1)
+    torch.testing.assert_close(got, model.decode(last.x), atol=1e-4, rtol=0)
+
+
+def test_inpainting_half_leaves_the_other_half(model, monkeypatch):
+    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    seen = []
+    monkeypatch.setattr(TextToImage, "decode", lambda self, z: seen.append(z) or picture)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 32:] = 1
+    model.inpaint(picture, mask, PROMPTS[1:2], [2], visits=5)
+    before = model.encode(picture)
+    torch.testing.assert_close(seen[0][..., :4], before[..., :4])
+    assert (seen[0][..., 4:] - before[..., 4:]).abs().mean() > 1e-3
 
 
 def test_inpainting_keeps_what_the_mask_leaves(model):

@@ -1,5 +1,5 @@
 import os
-import random
+import re
 import signal
 import subprocess
 import sys
@@ -39,14 +39,17 @@ def run(folder, **how):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_a_random_moment_ends_with_the_same_weights(tmp_path):
+def test_a_run_killed_three_times_ends_with_the_same_weights(tmp_path):
     assert run(tmp_path / "whole").wait() == 0
-    for _ in range(3):
+    checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
+    for pause in (0.02, 0.09, 0.17):  # after the first checkpoint of each run
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         killed = run(tmp_path / "killed")
-        checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
-        while not checkpoint.exists() and killed.poll() is None:
+        while killed.poll() is None and not (
+            checkpoint.exists() and checkpoint.stat().st_mtime_ns > before
+        ):
             time.sleep(0.01)
-        time.sleep(random.random() * 0.2)
+        time.sleep(pause)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     assert run(tmp_path / "killed").wait() == 0
@@ -169,7 +172,8 @@ def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(monkeypatch):
     progress.started -= 100  # seconds
     progress.shown -= 100
     progress.show(3100, 0.5)
-    assert "about 2900 s left" in written[0]
+    left = re.search(r"about (\d+) s left", written[0])
+    assert 2900 <= int(left[1]) < 3000  # of all its steps it would be 94
 
 
 def test_a_resumed_run_tells_its_progress_where_it_begins(tmp_path, monkeypatch):

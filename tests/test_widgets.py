@@ -82,9 +82,13 @@ def test_a_mistake_in_a_control_is_a_sentence_and_the_picture_stays():
         return new_figure()[0]
 
     box = live(refuse, {"word": text("good")})
-    all_of(ipywidgets.Text, box)[0].value = "bad"
-    (words,) = all_of(ipywidgets.Label, box)
+    kinds = ipywidgets.Image, ipywidgets.Text, ipywidgets.Label
+    (image,), (field,), (words,) = (all_of(kind, box) for kind in kinds)
+    field.value = "fine"
+    drawn = bytes(image.value)
+    field.value = "bad"
     assert words.value == "That does not work: the word is bad"
+    assert (bytes(image.value), image.layout.display) == (drawn, "block")
 
 
 def test_a_kernel_is_typed_cell_by_cell_or_filled_by_a_preset():

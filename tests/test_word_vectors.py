@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from gensim.models import KeyedVectors
 
 from course_lib import weights, word_vectors
 from course_lib.datasets import glove
@@ -18,8 +19,7 @@ def vectors():
 
 @pytest.fixture
 def keyed(vectors):
-    models = pytest.importorskip("gensim.models")
-    found = models.KeyedVectors(12)
+    found = KeyedVectors(12)
     found.add_vectors(list(vectors.words), vectors.vectors.numpy())
     return found
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from course_lib import unet, weights
 from course_lib.datasets import emoji
+from course_lib.held_out import quality
 from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
 from course_lib.teaching import prepare, told_loss
 from course_lib.text_to_image import around
@@ -19,7 +20,8 @@ def emoji_text_to_image(
 
     One caption in ten is dropped, so that the UNet also knows pictures in general, for guidance
     (Ho and Salimans 2022). `prediction` "v" trains on the schedule that ends in pure noise, "noise"
-    on Stable Diffusion's own. `steps` are those of each of its `cycles`.
+    on Stable Diffusion's own. `steps` are those of each of its `cycles`. The card gets the shares
+    of validation questions that are answered right.
     """
     schedule = "zero_terminal" if prediction == "v" else "scaled_linear"
     model = around(seeded(unet.emoji_latent), prediction, schedule)
@@ -34,5 +36,6 @@ def emoji_text_to_image(
     cycles(model.unet, loss_of, folder, steps=steps, lr=lr)
     facts = {"steps": list(steps), "batch_size": 64, "lr": lr, "licence": EMOJI_LICENCE}
     facts |= {"seed": 0, "prediction": prediction, "schedule": schedule}
+    facts |= {"quality": quality(model, "validation")}
     made = card(folder, "emoji_text_to_image", "emoji/", **facts)
     return weights.save(model.unet.state_dict(), made, "emoji_text_to_image", folder)
