@@ -72,11 +72,11 @@ class TextTower(nn.Module):
     ) -> None:
         super().__init__()
         self.end, self.heads = vocabulary - 1, heads
-        self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.randn(length, width) * 0.01)
+        # Begun as small as CLIP's, .02, words would drown in what the first block adds to them.
+        self.tokens = nn.Embedding(vocabulary, width)  # spread 1
+        self.positions = nn.Parameter(torch.randn(length, width) * 0.1)
         self.blocks = nn.ModuleList(Block(width, heads, causal=True) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        nn.init.normal_(self.tokens.weight, std=0.02)
 
     def forward(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
         """The last hidden states: Stable Diffusion's context. At most `length` ids a text."""

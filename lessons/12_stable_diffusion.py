@@ -269,15 +269,15 @@ show_pictures(
 # those: a **negative prompt**. Your `draw` can do it already. **Guess** what stays the same.
 
 # %%
-wish, unwanted = "smiling face with sunglasses, noto style", "sunglasses"
-pair = torch.cat([drawn([wish], [0], 3.0), drawn([wish], [0], 3.0, negative=unwanted)])
+wish, unwanted = "face with medical mask, noto style", "medical mask"
+pair = torch.cat([drawn([wish], [1], 5.0), drawn([wish], [1], 5.0, negative=unwanted)])
 moved = (pair[0] - pair[1]).abs().mean()
 show_pictures(
     pair,
     [wish, f"away from: {unwanted}"],
     size=120,
-    caption="the same prompt and seed, without and with a negative prompt: the glasses fade, the face "
-    "stays.",
+    caption="the same prompt and seed, without and with a negative prompt: the mask gives way to "
+    "something like teeth, the face stays.",
     numbers=f"the negative prompt changed the picture clearly: {bool(moved > 0.05)}",
 )
 

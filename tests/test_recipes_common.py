@@ -45,6 +45,20 @@ def test_a_run_of_one_cycle_can_be_added_to(tmp_path):
     torch.testing.assert_close(got.state_dict(), wanted.state_dict(), rtol=0, atol=0)
 
 
+def test_each_cycle_may_have_a_loss_of_its_own_and_trains_what_was_frozen(tmp_path):
+    model, loss_of = fresh()
+    model.requires_grad_(False)
+    asked = []
+
+    def noted(i):
+        return lambda generator: asked.append(i) or loss_of(generator)
+
+    before = model.weight.clone()
+    cycles(model, [noted(0), noted(1)], tmp_path, steps=(3, 2), lr=0.1)
+    assert asked == [0, 0, 0, 1, 1]
+    assert not torch.equal(model.weight, before)
+
+
 def test_a_card_counts_the_minutes_of_all_cycles(tmp_path):
     for run, seconds in (("cycle_0", 60), ("cycle_1", 120)):
         (tmp_path / run).mkdir()

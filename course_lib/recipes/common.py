@@ -13,6 +13,7 @@ from torch import Tensor
 from course_lib.paths import bundled
 from course_lib.training import Module, long_run
 
+Loss = Callable[[torch.Generator], Tensor]  # draws its own batch from the generator
 FISH_LICENCE = "GPL-2.0, as the strictest of the cut-outs and backgrounds that it learned from"
 EMOJI_LICENCE = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
 NOT_LEARNED_FROM = ("emoji/measure.npz", "fish/photographs.webp")  # questions; pictures to look at
@@ -44,7 +45,7 @@ def seeded(make: Callable[[], Module], seed: int = 0) -> Module:
 
 def cycles(
     model: Module,
-    loss_of: Callable[[torch.Generator], Tensor],
+    loss_of: Loss | Sequence[Loss],
     folder: Path,
     *,
     steps: Sequence[int],
@@ -54,10 +55,13 @@ def cycles(
     """A `long_run` for each of `steps`, each from the averaged weights of the one before.
 
     So the learning rate rises and falls more than once (Loshchilov and Hutter 2017), and a run that
-    proves too short can be added to. Gives `model`, with the last averaged weights.
+    proves too short can be added to. `loss_of` is one for all cycles, or one for each. Gives
+    `model`, with the last averaged weights.
     """
-    for i, length in enumerate(steps):
+    model.train().requires_grad_(True)
+    losses = loss_of if isinstance(loss_of, Sequence) else [loss_of] * len(steps)
+    for i, (length, loss) in enumerate(zip(steps, losses, strict=True)):
         run = folder / f"cycle_{i}"
-        average = long_run(model, loss_of, run, steps=length, lr=lr, seed=i, save_every=save_every)
+        average = long_run(model, loss, run, steps=length, lr=lr, seed=i, save_every=save_every)
         model.load_state_dict(average.state_dict())
     return model.eval().requires_grad_(False)

@@ -14,7 +14,7 @@ from course_lib.text_to_image import around
 
 
 def emoji_text_to_image(
-    folder: Path, steps: tuple[int, ...] = (6400, 10000), prediction: str = "v"
+    folder: Path, steps: tuple[int, ...] = (10000, 10000), prediction: str = "v"
 ) -> Path:
     """The UNet that draws emoji from a sentence; VAE and text tower are the bundled ones, frozen.
 
@@ -32,7 +32,6 @@ def emoji_text_to_image(
         return told_loss(model, data, g, batch_size=64)
 
     lr = 1e-3
-    model.unet.train()
     cycles(model.unet, loss_of, folder, steps=steps, lr=lr)
     facts = {"steps": list(steps), "batch_size": 64, "lr": lr, "licence": EMOJI_LICENCE}
     facts |= {"seed": 0, "prediction": prediction, "schedule": schedule}
