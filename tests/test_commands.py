@@ -50,7 +50,7 @@ def test_every_recipe_is_listed_with_its_first_line(capsys):
     assert [line.split()[0] for line in lines] == list(recipes.__all__)
     assert all(line.rstrip().endswith(".") for line in lines)
     (cycles,) = [line for line in lines if " segmentation " in line]
-    assert cycles.split()[1:4] == ["4000", "6000", "4000"]
+    assert cycles.split()[1:6] == ["4000", "6000", "4000", "6000", "8000"]
 
 
 def test_a_recipe_is_called_with_its_folder_and_steps(known, tmp_path, capsys, monkeypatch):

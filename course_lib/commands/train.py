@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     if options.recipe is None:
         print("Recipes, one for each bundled weight (and steps, where they can be chosen):")
         for name, recipe in recipes().items():
-            print(f"  {name:28} {numbers(steps_of(recipe)):>14}  {first_line(recipe)}")
+            print(f"  {name:28} {numbers(steps_of(recipe)):>24}  {first_line(recipe)}")
         return 0
     recipe = find(options.recipe)
     folder = options.out or Path("my-weights") / options.recipe
