@@ -174,8 +174,8 @@ def test_every_weight_gets_a_gradient():
 
 def test_it_learns_to_match_five_pairs():
     clip, pictures, ids = small().train(), torch.randn(5, 3, 12, 12), some_ids()
-    optimizer = torch.optim.AdamW(clip.parameters(), lr=1e-2)
-    for _ in range(60):
+    optimizer = torch.optim.AdamW(clip.parameters(), lr=3e-3)  # at 1e-2 most seeds collapse
+    for _ in range(100):
         loss = contrastive_loss(clip(pictures, ids))
         optimizer.zero_grad()
         loss.backward()

@@ -168,7 +168,7 @@ def _in_zip(
     """
     try:
         with zipfile.ZipFile(archive) as whole:
-            every = [i for i in whole.infolist() if not i.filename.startswith(("__MACOSX", "."))]
+            every = [i for i in whole.infolist() if not i.filename.startswith("__MACOSX")]
             kinds = (".ipynb",) if student else (".ipynb", ".zip")
             inside = [i for i in every if i.filename.endswith(kinds)][:_MOST_FILES]
             prefix = "" if student else _common_folder(every, inside)
