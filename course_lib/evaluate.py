@@ -22,7 +22,7 @@ from course_lib.autoencoder import VAE
 from course_lib.clip import CLIP
 from course_lib.datasets import emoji
 from course_lib.diffusion import from_v
-from course_lib.held_out import Settings, Share, compare, frozen, measures, shares
+from course_lib.held_out import Settings, Share, compare, frozen, measures, question_names, shares
 from course_lib.samplers import ddim, times
 from course_lib.schedule import NoiseSchedule
 from course_lib.text_to_image import TextToImage
@@ -208,9 +208,7 @@ def _text_to_image(options: argparse.Namespace) -> None:
         "training picture nearest to the truth:\na sibling stands among the 99 itself, so its copy "
         "never wins ('-': there is nothing to copy).\n"
     )
-    split = options.split
-    names = [f"{split}_combinations", f"{split}_style_pairs", "train_seen"]
-    for measure in measures(names, max(1, options.every)):
+    for measure in measures(question_names(options.split), max(1, options.every)):
         print(table(measure.name, compare(measure, model, settings)), flush=True)
 
 

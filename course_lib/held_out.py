@@ -144,12 +144,16 @@ def measures(names: Sequence[str], step: int = 1) -> list[Measure]:
     return [Measure(every, small, name, emoji.questions(name)[::step]) for name in names]
 
 
+def question_names(split: str) -> list[str]:
+    """The names of the questions of a split ("validation" or "test")."""
+    return [f"{split}_combinations", f"{split}_style_pairs", "train_seen"]
+
+
 def quality(model: TextToImage, split: str) -> dict[str, str]:
     """How often the model is right on a split ("validation" or "test"), for its card."""
-    names = f"{split}_combinations", f"{split}_style_pairs", "train_seen"
     return {
         m.name: str(shares(m.right(m.drawn(model, frozen())), m.styles)["all"])
-        for m in measures(names)
+        for m in measures(question_names(split))
     }
 
 

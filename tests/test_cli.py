@@ -200,7 +200,8 @@ def test_doctor_names_what_is_missing_spoilt_or_a_pointer(tmp_path, monkeypatch,
     (tmp_path / "changed").write_text("tset")
     (tmp_path / "pointer").write_text("version https://git-lfs.github.com/spec/v1\n")
     (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "unet.json").write_text(json.dumps({"sha256": good}))
+    card = {"sha256": good, "beside": {"emoji_tokenizer/vocab.json": good}}
+    (tmp_path / "weights" / "unet.json").write_text(json.dumps(card))
     (tmp_path / "weights" / "spoilt.json").write_text("{")
     monkeypatch.setattr(paths, "bundled", lambda name: tmp_path)
     assert main(["doctor"]) == 1

@@ -96,19 +96,18 @@ def _files() -> Iterator[tuple[bool, str]]:
     cards = sorted((data / "weights").glob("*.json"))
     for card in cards:
         try:
-            digest = str(json.loads(card.read_text(encoding="utf-8"))["sha256"])
+            said = json.loads(card.read_text(encoding="utf-8"))
+            digest = str(said["sha256"])
         except (OSError, ValueError, KeyError):
             yield False, f"{card} is spoilt. {mend(data, f'weights/{card.name}')}"
             continue
         wanted[f"weights/{card.with_suffix('.safetensors').name}"] = digest
-    tokenizer = [f"weights/emoji_tokenizer/{part}" for part in ("merges.txt", "vocab.json")]
-    bad = {name: "is missing" for name in tokenizer if not (data / name).is_file()}
-    bad |= {name: why for name, sha in wanted.items() if (why := _wrong(data / name, sha))}
+        wanted |= {f"weights/{name}": sha for name, sha in said.get("beside", {}).items()}
+    bad = {name: why for name, sha in wanted.items() if (why := _wrong(data / name, sha))}
     for name, why in bad.items():
         yield False, f"{data / name} {why}. {mend(data, name)}"
-    kinds = f"{len(wanted) - len(cards)} files of data and {len(cards)} of weights"
-    intact = len(wanted) - len(bad.keys() - set(tokenizer))
-    yield True, f"{kinds} in {data}: {intact} intact"
+    kinds = f"{len(files)} files of data and {len(wanted) - len(files)} of weights"
+    yield True, f"{kinds} in {data}: {len(wanted) - len(bad)} intact"
     free = shutil.disk_usage(data).free / 1e9
     yield free > 0.5, f"{free:.0f} GB of disk free" + ("" if free > 0.5 else ": make some room")
 

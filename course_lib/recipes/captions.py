@@ -1,5 +1,6 @@
 """Lesson 10: CLIP."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -42,5 +43,7 @@ def emoji_clip(folder: Path) -> Path:
         "right picture first among 100": first_among(texts @ images.T, 100, g).mean().item(),
     }
     facts = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": 0, "quality": quality}
+    parts = [f"emoji_tokenizer/{name}" for name in ("merges.txt", "vocab.json")]
+    facts["beside"] = {p: sha256((folder / p).read_bytes()).hexdigest() for p in parts}
     made = card(folder, "emoji_clip", "emoji/", **facts, licence=EMOJI_LICENCE)
     return weights.save(average.state_dict(), made, "emoji_clip", folder)

@@ -32,7 +32,7 @@ are at creativecommons.org, under licenses/by/2.0, licenses/by/4.0 and licenses/
 
 `weights/` holds what the course trained on this data. Beside each file stands a card
 (`weights/NAME.json`) with the recipe, the data it was trained on, the measured quality and the
-licence. (`emoji_tokenizer/` was made with `emoji_clip`, by the same recipe.)
+licence. (`emoji_tokenizer/` belongs to `emoji_clip`, whose card names it.)
 """
 
 
