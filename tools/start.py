@@ -56,7 +56,7 @@ def environment(extra: str) -> Path:
         return python
     print(f"Preparing {folder}: this takes some minutes, once.", flush=True)
     if not _has_pip(python):
-        venv.create(folder, with_pip=True)
+        venv.create(folder, with_pip=True, clear=python.exists())
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     quiet = [] if sys.stdout.isatty() else ["--quiet"]  # somebody who waits sees that it goes on
     if subprocess.run([*pip, *quiet, "-e", f"{ROOT}[{extra}]"], check=False).returncode:
