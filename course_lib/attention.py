@@ -19,7 +19,8 @@ def attention_weights(
 ) -> Float[Tensor, "*lead n m"]:
     """How much each query looks at each key: softmax(q k' / sqrt(d)), equation 1 without its V.
 
-    Where the mask is False nobody may look, as in F.scaled_dot_product_attention. Every row adds up
+    Where the mask is False nobody may look, as in F.scaled_dot_product_attention; it is broadcast
+    to (..., n, m), so that one for padding, (b, m), goes in as mask[:, None]. Every row adds up
     to 1, but a row that may look nowhere is all zeros, so that what it gathers is zero, not NaN.
     """
     scores = q @ k.mT / q.shape[-1] ** 0.5  # (..., n, m)
@@ -37,11 +38,12 @@ def causal_mask(n: int) -> Bool[Tensor, "n n"]:
 class CrossAttention(nn.Module):
     """Each of the n tokens of x gathers what it needs from the m tokens of `context`.
 
-    Several heads look for different things at once. Raises ValueError if the width does not split
-    into `heads`.
+    Several heads look for different things at once. With `bias` the three matrices have one each,
+    as CLIP's do and Stable Diffusion's do not. Raises ValueError if the width does not split into
+    `heads`.
     """
 
-    def __init__(self, d_x: int, d_context: int, heads: int) -> None:
+    def __init__(self, d_x: int, d_context: int, heads: int, *, bias: bool = False) -> None:
         super().__init__()
         if d_x % heads:
             raise ValueError(
@@ -49,9 +51,9 @@ class CrossAttention(nn.Module):
                 "Usual cause: `heads` is the number of heads, not the width of one."
             )
         self.heads, self.d_x, self.d_context = heads, d_x, d_context
-        self.to_q = nn.Linear(d_x, d_x, bias=False)
-        self.to_k = nn.Linear(d_context, d_x, bias=False)
-        self.to_v = nn.Linear(d_context, d_x, bias=False)
+        self.to_q = nn.Linear(d_x, d_x, bias=bias)
+        self.to_k = nn.Linear(d_context, d_x, bias=bias)
+        self.to_v = nn.Linear(d_context, d_x, bias=bias)
         self.to_out = nn.Linear(d_x, d_x)
 
     def forward(
@@ -85,8 +87,8 @@ class CrossAttention(nn.Module):
 class SelfAttention(CrossAttention):
     """Each token gathers from the tokens of its own sequence: the context is x itself."""
 
-    def __init__(self, d_x: int, heads: int) -> None:
-        super().__init__(d_x, d_x, heads)
+    def __init__(self, d_x: int, heads: int, *, bias: bool = False) -> None:
+        super().__init__(d_x, d_x, heads, bias=bias)
 
     def forward(  # type: ignore[override]
         self, x: Float[Tensor, "b n d_x"], mask: Bool[Tensor, "*some _ n"] | None = None

@@ -9,9 +9,10 @@ import math
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from course_lib.attention import SelfAttention, causal_mask
 from course_lib.shapes import expect_shape
 
 
@@ -22,42 +23,22 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
-class Attention(nn.Module):
-    """Self-attention in several heads; `causal` lets a token see only itself and those before."""
-
-    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
-        super().__init__()
-        if width % heads:
-            raise ValueError(f"Attention: width {width} does not split into {heads} heads")
-        self.heads, self.causal = heads, causal
-        self.to_q = nn.Linear(width, width)
-        self.to_k = nn.Linear(width, width)
-        self.to_v = nn.Linear(width, width)
-        self.to_out = nn.Linear(width, width)
-
-    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
-        q, k, v = (
-            rearrange(to(x), "b n (heads d) -> b heads n d", heads=self.heads)
-            for to in (self.to_q, self.to_k, self.to_v)
-        )
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        return self.to_out(rearrange(out, "b heads n d -> b n (heads d)"))
-
-
 class Block(nn.Module):
     """Attention, then a small network at each token; both normed before and added after."""
 
-    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, causal=causal)
+        self.attention = SelfAttention(width, heads, bias=True)
         self.norm2 = nn.LayerNorm(width)
         self.widen = nn.Linear(width, 4 * width)
         self.act = QuickGELU()
         self.narrow = nn.Linear(4 * width, width)
 
-    def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
-        x = x + self.attention(self.norm1(x))
+    def forward(
+        self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "n n"] | None = None
+    ) -> Float[Tensor, "b n d"]:
+        x = x + self.attention(self.norm1(x), mask)
         return x + self.narrow(self.act(self.widen(self.norm2(x))))
 
 
@@ -75,19 +56,24 @@ class TextTower(nn.Module):
         # Begun as small as CLIP's, .02, words would drown in what the first block adds to them.
         self.tokens = nn.Embedding(vocabulary, width)  # spread 1
         self.positions = nn.Parameter(torch.randn(length, width) * 0.1)
-        self.blocks = nn.ModuleList(Block(width, heads, causal=True) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
-        """The last hidden states: Stable Diffusion's context. At most `length` ids a text."""
+        """The last hidden states: Stable Diffusion's context.
+
+        Raises ValueError for more than `length` ids a text.
+        """
+        expect_shape("TextTower", ids, "b m")
         if ids.shape[1] > len(self.positions):
             raise ValueError(
                 f"TextTower holds {len(self.positions)} positions, got {ids.shape[1]} ids. "
                 "Usual cause: a tokenizer made with another length."
             )
         x = self.tokens(ids) + self.positions[: ids.shape[1]]
+        mask = causal_mask(ids.shape[1]).to(ids.device)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, mask)
         return self.norm(x)
 
     def at_end(
@@ -110,7 +96,7 @@ class ImageTower(nn.Module):
         self.summary = nn.Parameter(torch.randn(width) * width**-0.5)  # CLIP's class token
         self.positions = nn.Parameter(torch.randn((size // patch) ** 2 + 1, width) * 0.02)
         self.norm_in = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(Block(width, heads, causal=False) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm_out = nn.LayerNorm(width)
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
@@ -155,7 +141,11 @@ class CLIP(nn.Module):
 
 
 def contrastive_loss(similarity: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
-    """Cross-entropy with the diagonal as the right answer, by rows and by columns (figure 3)."""
+    """Cross-entropy with the diagonal as the right answer, by rows and by columns (figure 3).
+
+    Raises ValueError unless there are as many texts as pictures.
+    """
+    expect_shape("contrastive_loss", similarity, "b texts", texts=len(similarity))
     right = torch.arange(len(similarity), device=similarity.device)
     return (F.cross_entropy(similarity, right) + F.cross_entropy(similarity.T, right)) / 2
 

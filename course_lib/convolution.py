@@ -1,6 +1,6 @@
 """Convolution by hand, famous 3x3 kernels, and how far an output pixel can see.
 
-As in every deep-learning library the kernel is not turned round first, so strictly this is
+As in nearly every deep-learning library the kernel is not turned round first, so strictly this is
 cross-correlation (Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning").
 """
 
@@ -48,8 +48,10 @@ def conv2d(
     """Slide `kernel` over `image`, without padding: one output pixel at every place it fits.
 
     The loop runs over the kernel's few numbers, not over the many pixels. Raises ValueError for a
-    kernel larger than the image.
+    kernel larger than the image, and for other shapes.
     """
+    expect_shape("conv2d's image", image, "h w")
+    expect_shape("conv2d's kernel", kernel, "kh kw")
     (h, w), (kh, kw) = image.shape, kernel.shape
     rows, columns = h - kh + 1, w - kw + 1
     if rows < 1 or columns < 1:
@@ -69,8 +71,9 @@ def conv2d_channels(
 ) -> Float[Tensor, "c_out h_out w_out"]:
     """Many channels in, many out: each output channel has its own kernel, c_in deep, and adds up.
 
-    Raises ValueError where the kernels are not as deep as the picture.
+    Raises ValueError where the kernels are not as deep as the picture, or do not fit into it.
     """
+    expect_shape("conv2d_channels", x, "c_in h w")
     expect_shape("conv2d_channels", weight, "c_out c_in kh kw", c_in=x.shape[0])
     return torch.stack(
         [
@@ -97,8 +100,14 @@ def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
     """How many input pixels, along one side, one output pixel of a stack of convolutions sees.
 
     Each layer adds kernel - 1 steps, each as wide as the strides before it (Araujo et al. 2019,
-    "Computing receptive fields of convolutional neural networks", equation 2).
+    "Computing receptive fields of convolutional neural networks", equation 2). Raises ValueError
+    unless there is a stride for each kernel.
     """
+    if len(kernels) != len(strides):
+        raise ValueError(
+            f"receptive_field wants a stride for each kernel, got {len(kernels)} kernels and "
+            f"{len(strides)} strides. Usual cause: strides of 1 were left out."
+        )
     seen, step = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         seen += (kernel - 1) * step
@@ -111,8 +120,9 @@ def pixels_seen(
 ) -> Bool[Tensor, "height width"]:
     """Which pixels of a (1, 1, height, width) input change the network's middle output pixel.
 
-    Found by asking, not by formula: the gradient of that pixel is nonzero exactly there. The input
-    is random and fixed, for at special values (0 into a ReLU) a gradient may vanish by chance.
+    Found by asking, not by formula: with random weights the gradient of that pixel is nonzero
+    exactly there. (Max pooling passes it to the largest pixel alone, a layer that starts at zero to
+    none.) The input is random and fixed, for at special values a gradient may vanish by chance.
     """
     g = torch.Generator().manual_seed(0)
     x = torch.rand(1, 1, height, width, generator=g).requires_grad_()

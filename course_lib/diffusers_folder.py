@@ -16,7 +16,7 @@ from course_lib.clip import TextTower, from_transformers, to_transformers
 from course_lib.coders import ConvBlock
 from course_lib.diffusers_keys import AUTOENCODER, UNET, state_from_diffusers, state_to_diffusers
 from course_lib.diffusion import from_v
-from course_lib.schedule import NoiseSchedule, linear, scaled_linear
+from course_lib.schedule import NoiseSchedule, from_betas, linear, scaled_linear
 from course_lib.text_to_image import TextToImage, as_noise
 from course_lib.tokenizer import Tokenizer
 from course_lib.unet import UNet
@@ -43,12 +43,12 @@ def save(model: TextToImage, folder: Path) -> None:
     """Write all the parts into `folder`, which is made if it is not there."""
     _write(folder / "model_index.json", INDEX)
     _write(folder / "unet" / "config.json", _unet_config(model.unet, model.side))
-    save_file(_whole(state_to_diffusers(model.unet, UNET)), folder / "unet" / WEIGHTS)
+    _save(state_to_diffusers(model.unet, UNET), folder / "unet" / WEIGHTS)
     _write(folder / "vae" / "config.json", _vae_config(model.vae))
-    save_file(_whole(state_to_diffusers(model.vae, AUTOENCODER)), folder / "vae" / WEIGHTS)
+    _save(state_to_diffusers(model.vae, AUTOENCODER), folder / "vae" / WEIGHTS)
     _write(folder / "text_encoder" / "config.json", _text_config(model.text_tower))
     text = {f"text.{key}": value for key, value in model.text_tower.state_dict().items()}
-    save_file(_whole(to_transformers(text)), folder / "text_encoder" / "model.safetensors")
+    _save(to_transformers(text), folder / "text_encoder" / "model.safetensors")
     model.tokenizer.save(folder / "tokenizer")
     settings = {
         "tokenizer_class": "CLIPTokenizer",
@@ -214,7 +214,7 @@ def _schedule_config(model: TextToImage) -> Config:
 def _schedule(config: Config) -> NoiseSchedule:
     if config.get("trained_betas"):
         beta = torch.tensor(config["trained_betas"], dtype=torch.float64)
-        return NoiseSchedule(torch.cumprod(1 - beta, dim=0).float())
+        return from_betas(beta)
     known = {"linear": linear, "scaled_linear": scaled_linear}
     name = config.get("beta_schedule")
     if name not in known or config.get("rescale_betas_zero_snr"):
@@ -226,9 +226,10 @@ def _schedule(config: Config) -> NoiseSchedule:
     return known[name](config["num_train_timesteps"], config["beta_start"], config["beta_end"])
 
 
-def _whole(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """safetensors wants each tensor in one piece of its own."""
-    return {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
+def _save(state: dict[str, torch.Tensor], path: Path) -> None:
+    """Each tensor in one piece of its own, and PyTorch's mark, which some programs ask for."""
+    whole = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
+    save_file(whole, path, metadata={"format": "pt"})
 
 
 def _read(path: Path) -> Config:

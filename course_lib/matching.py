@@ -136,6 +136,5 @@ def trained() -> tuple[CLIP, Tokenizer]:
     """
     folder = bundled("data") / "weights" / "emoji_tokenizer"
     tokenizer = Tokenizer.load(folder, EMOJI_LENGTH)
-    clip = emoji(len(tokenizer))
-    weights.load_into(clip, "emoji_clip")
+    clip = weights.load_into(emoji(len(tokenizer)), "emoji_clip")
     return clip.requires_grad_(False), tokenizer

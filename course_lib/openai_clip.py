@@ -21,7 +21,8 @@ SPREAD = (0.26862954, 0.26130258, 0.27577711)
 def download() -> tuple[CLIP, Tokenizer]:
     """The trained model and its tokenizer, from transformers' cache or the internet.
 
-    Raises ConnectionError, with a sentence to read, where neither has them.
+    Raises ConnectionError, with a sentence to read, where neither has them, and where transformers
+    is not installed.
     """
     try:
         from transformers import CLIPModel

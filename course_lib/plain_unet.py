@@ -1,8 +1,8 @@
 """The first UNet, for segmentation (Ronneberger, Fischer, Brox 2015): down, up, and skips across.
 
 Two things differ from the paper: convolutions are padded, so that a picture keeps its size, and
-each convolution sees a normalised input (without weights of its own), which makes training from
-scratch a matter of seconds. The number of weights is the paper's.
+each convolution of a block sees a normalised input (without weights of its own), which makes
+training from scratch a matter of seconds. The number of weights is the paper's.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class ConvBlock(nn.Module):
 
 
 def normalised(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Mean 0 and variance 1 in every group of 8 channels (Wu and He 2018), without weights."""
+    """Mean 0 and variance 1 in every 8 channels (Wu and He 2018); fewer are one group."""
     return F.group_norm(x, max(1, x.shape[1] // 8))
 
 

@@ -13,11 +13,11 @@ from torch import Tensor
 def positional_encoding(
     positions: Int[Tensor, " n"], width: int, longest: float = 10_000.0
 ) -> Float[Tensor, "n width"]:
-    """`width` cosines and sines of each position, all in [-1, 1]; the fastest come first.
+    """`width` cosines and sines of each position, all in [-1, 1]; the fastest of each come first.
 
-    Number i has the frequency longest ** (-i / (width / 2)). The cosines fill the first half and
-    the sines the second, as in Stable Diffusion (`flip_sin_to_cos`); which column is which does
-    not matter to what is learned. Raises ValueError if `width` is odd.
+    Columns i and i + width / 2 have the frequency longest ** (-i / (width / 2)). The cosines fill
+    the first half and the sines the second, as in Stable Diffusion (`flip_sin_to_cos`); which
+    column is which does not matter to what is learned. Raises ValueError if `width` is odd.
     """
     if width % 2:
         raise ValueError(

@@ -3,6 +3,7 @@
 A sampler knows nothing about networks, text or latents. It is given a function that guesses the
 noise, a starting x, and the list of times to visit, and it *yields* what it has after each move,
 so that a lesson can watch it with a plain `for`:  `*_, last = ddim(...)` is the end of the run.
+All of them raise ValueError, at the first move, unless the times fall.
 """
 
 import math
@@ -30,8 +31,9 @@ class Step:
 def times(num_steps: int, visits: int) -> list[int]:
     """`visits` evenly spaced times, the first of them num_steps - 1, then -1 for the clean picture.
 
-    Each visit costs one call of the model (Heun's method: two). This is the "trailing" grid of Lin
-    et al. 2023, table 2. Raises ValueError unless visits is from 1 to num_steps.
+    Each visit costs one call of the model (Heun's method: two, but for the last). This is
+    the "trailing" grid of Lin et al. 2023, table 2. Raises ValueError unless visits is from 1 to
+    num_steps.
     """
     if not 1 <= visits <= num_steps:
         raise ValueError(
@@ -52,7 +54,7 @@ def ddpm(
 
     A weighted mean of the guess and of where we are (eq. 7), and then a little fresh noise.
     """
-    for t, t_next in pairwise(ts):
+    for t, t_next in _moves(ts):
         abar, abar_next = schedule.item(t), schedule.item(t_next)
         alpha = abar / abar_next  # the share of variance that this one move would keep, forwards
         x0 = _clean(x, _guess(model, x, t), abar)
@@ -78,7 +80,7 @@ def ddim(
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta goes from 0 (no fresh noise) to 1 (as much as ddpm), got {eta}")
-    for t, t_next in pairwise(ts):
+    for t, t_next in _moves(ts):
         abar, abar_next = schedule.item(t), schedule.item(t_next)
         noise = _guess(model, x, t)
         x0 = _clean(x, noise, abar)
@@ -97,7 +99,7 @@ def heun(
     Works in y = x / sqrt(abar), where the noise is the slope along sigma. Two calls a move, but
     one for the last: at sigma = 0 there is no slope to ask for.
     """
-    for t, t_next in pairwise(ts):
+    for t, t_next in _moves(ts):
         abar, abar_next = schedule.item(t), schedule.item(t_next)
         sigma, sigma_next = ((1 / abar - 1) ** 0.5, (1 / abar_next - 1) ** 0.5)
         noise = _guess(model, x, t)
@@ -119,7 +121,7 @@ def dpm_solver_pp(
     where the guess will be half-way. The first and last moves have one guess only: DDIM's step.
     """
     before: tuple[float, Tensor] | None = None
-    for t, t_next in pairwise(ts):
+    for t, t_next in _moves(ts):
         abar, abar_next = schedule.item(t), schedule.item(t_next)
         x0 = _clean(x, _guess(model, x, t), abar)
         here = _half_log_snr(abar)
@@ -158,6 +160,16 @@ def clipped(model: Denoiser, schedule: NoiseSchedule, limit: float = 1.0) -> Den
         return (x - abar.sqrt() * x0.clamp(-limit, limit)) / (1 - abar).sqrt()
 
     return clipped_model
+
+
+def _moves(ts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """From each time to the next. Raises ValueError unless there are two or more, falling."""
+    if len(ts) < 2 or any(t <= t_next for t, t_next in pairwise(ts)):
+        raise ValueError(
+            f"a sampler wants two or more falling times, got {str(list(ts))[:40]}. "
+            "Usual cause: a range that rises, or no -1 at its end; `times` makes the list."
+        )
+    return pairwise(ts)
 
 
 def _guess(model: Denoiser, x: Tensor, t: int) -> Tensor:

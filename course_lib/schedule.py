@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from course_lib.shapes import expect_shape
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -35,8 +37,10 @@ class NoiseSchedule:
     def at(self, t: Int[Tensor, " b"]) -> Float[Tensor, "b 1 1 1"]:
         """alpha_bar for each picture of a batch, shaped to multiply a (b, c, h, w) batch.
 
-        t = -1 is the clean picture. Raises ValueError for times outside -1 ... T-1.
+        t = -1 is the clean picture. Raises ValueError for times outside -1 ... T-1, and for a t
+        that is not a tensor (b,).
         """
+        expect_shape("t", t, "b")
         if len(t) and not -1 <= int(t.min()) <= int(t.max()) < self.num_steps:
             raise ValueError(_outside(f"{int(t.min())} to {int(t.max())}", self.num_steps))
         and_clean = torch.cat([self.alpha_bar, self.alpha_bar.new_ones(1)])  # index -1 is the 1
@@ -60,7 +64,7 @@ def linear(
     num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float = 0.02
 ) -> NoiseSchedule:
     """The straight line of betas in Ho et al. 2020 (DDPM), section 4."""
-    return _from_betas(torch.linspace(beta_first, beta_last, num_steps, dtype=torch.float64))
+    return from_betas(torch.linspace(beta_first, beta_last, num_steps, dtype=torch.float64))
 
 
 def scaled_linear(
@@ -68,7 +72,7 @@ def scaled_linear(
 ) -> NoiseSchedule:
     """Stable Diffusion's (Rombach et al. 2022): a straight line of the *square roots* of beta."""
     root = torch.linspace(beta_first**0.5, beta_last**0.5, num_steps, dtype=torch.float64)
-    return _from_betas(root**2)
+    return from_betas(root**2)
 
 
 def cosine(num_steps: int = 1000, offset: float = 0.008) -> NoiseSchedule:
@@ -95,6 +99,6 @@ def zero_terminal(schedule: NoiseSchedule) -> NoiseSchedule:
     return NoiseSchedule(alpha_bar.float())
 
 
-def _from_betas(beta: Float[Tensor, " T"]) -> NoiseSchedule:
+def from_betas(beta: Float[Tensor, " T"]) -> NoiseSchedule:
     """alpha_bar is the running product of 1 - beta (DDPM, above eq. 4); rounded at the end."""
     return NoiseSchedule(torch.cumprod(1 - beta, dim=0).float())

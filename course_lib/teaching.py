@@ -46,7 +46,7 @@ def prepare(model: TextToImage, pictures: Pictures, captions: Sequence[str]) -> 
             f"{len(captions)} captions. Usual cause: one of the two was cut, the other not."
         )
     rows = torch.arange(len(pictures)).split(64)
-    latents = [model.encode(pictures[r].to(model.device)) for r in rows]
+    latents = [model.encode(pictures[r]) for r in rows]
     contexts = [model.context([captions[i] for i in r.tolist()]).half() for r in rows]
     return Captioned(torch.cat(latents), torch.cat(contexts), model.context([""]).half())
 
@@ -90,7 +90,7 @@ def teach(
     """Train the model's UNet for `steps` steps in all; gives back a model around the average of it.
 
     Started again with the same `folder` it goes on from the last checkpoint, even when that was
-    made in another session.
+    made in another session. The stop button ends it early and keeps what was learned.
     """
     model.unet.train().requires_grad_(True)
     average = long_run(
@@ -101,5 +101,6 @@ def teach(
         lr=lr,
         save_every=save_every,
         scaled=half_of(model.device) == torch.float16,
+        keep=True,
     )
     return replace(model, unet=average)

@@ -6,6 +6,7 @@ learned and nothing is new: every part comes from a lesson of its own.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -126,9 +127,11 @@ class TextToImage:
         """Picture to picture (SDEdit, Meng et al. 2021): start from a noised picture, not noise.
 
         `strength` is the part of the way that is walked: near 0 the picture stays, at 1 little of
-        it is left. Raises ValueError for a strength outside 0 ... 1.
+        it is left. Raises ValueError unless it is above 0 and at most 1, and unless there is a
+        picture for each prompt.
         """
         _one_each(prompts, seeds)
+        self._expect(pictures, len(prompts))
         if not 0 < strength <= 1:
             raise ValueError(
                 f"strength goes from above 0 (no change) to 1 (all new), got {strength}. "
@@ -154,16 +157,17 @@ class TextToImage:
 
         After each move the kept part is put back, with as much noise as belongs to that time
         (RePaint, Lugmayr et al. 2022, equation 8). The mask counts in whole latents, 8x8 pixels.
+        Raises ValueError unless there are a picture and a mask for each prompt.
         """
         _one_each(prompts, seeds)
-        expect_shape("inpaint's mask", mask, "b c h w", b=len(pictures), c=1)
+        self._expect(pictures, len(prompts))
+        expect_shape("inpaint's mask", mask, "b c h w", b=len(prompts), c=1)
         known = self.encode(pictures)
-        new = F.interpolate(mask, size=known.shape[-2:], mode="area").round()
-        model = self.denoiser(prompts, scale)
-        ts = times(self.schedule.num_steps, visits)
-        x = self.noise(seeds)
-        for i in range(visits):
-            *_, step = ddim(model, x, self.schedule, ts[i : i + 2])
+        small = F.interpolate(mask.float(), size=known.shape[-2:], mode="area")
+        new = small.round().to(self.device)
+        model, x = self.denoiser(prompts, scale), self.noise(seeds)
+        for move in pairwise(times(self.schedule.num_steps, visits)):
+            (step,) = ddim(model, x, self.schedule, move)
             x = new * step.x + (1 - new) * self._noised(known, seeds, step.t)
         return self.decode(x)
 
@@ -177,8 +181,11 @@ class TextToImage:
         """Latents of unit spread to pictures in [-1, 1]."""
         return self.vae.to_pictures(latents)
 
+    def _expect(self, pictures: Tensor, n: int) -> None:
+        side = self.side * self.vae.factor
+        expect_shape("pictures", pictures, "b c h w", b=n, c=self.vae.c_picture, h=side, w=side)
+
     def _noised(self, latents: Tensor, seeds: Sequence[int], t: int) -> Tensor:
-        expect_shape("latents", latents, "b c h w", h=self.side, w=self.side)
         ts = torch.full((len(latents),), t, device=latents.device)
         return add_noise(latents, self.noise(seeds), ts, self.schedule)
 
@@ -215,8 +222,7 @@ def around(model: UNet, prediction: str, schedule: str) -> TextToImage:
                 "Usual cause: weights whose card was made by another version of the course."
             )
     clip, tokenizer = matching.trained()
-    vae = autoencoder.emoji()
-    weights.load_into(vae, "emoji_vae")
+    vae = weights.load_into(autoencoder.emoji(), "emoji_vae")
     return TextToImage(
         tokenizer,
         clip.text,
@@ -234,8 +240,6 @@ def trained() -> TextToImage:
     `weights.load_state` raises where a file is missing or damaged.
     """
     card = weights.card("emoji_text_to_image")
-    state = weights.load_state("emoji_text_to_image")
-    model = unet.emoji_latent()
-    model.load_state_dict(state)
+    model = weights.load_into(unet.emoji_latent(), "emoji_text_to_image")
     words = str(card.get("prediction")), str(card.get("schedule"))
     return around(model.requires_grad_(False), *words)

@@ -35,13 +35,25 @@ def train(
     """Take `steps` AdamW steps on loss_of(batch), going round `batches` as often as it takes.
 
     Returns the loss of each step, for you to plot. The stop button (or Ctrl-C) ends the training
-    early and keeps what has been learned so far.
+    early and keeps what has been learned so far. Raises ValueError for a network in the place of
+    its parameters, for a loss that is not one number, and where batches run out.
     """
+    if isinstance(params, nn.Module):
+        raise ValueError(
+            f"train wants parameters, got {type(params).__name__}. "
+            "Usual cause: `net` instead of `net.parameters()`."
+        )
     optimizer = torch.optim.AdamW(params, lr=lr)
     losses: list[float] = []
     with Progress(steps) as progress:
         for batch in islice(_round_and_round(batches), steps):
             loss = loss_of(batch)
+            if not isinstance(loss, Tensor) or loss.numel() != 1:
+                got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+                raise ValueError(
+                    f"train: loss_of should give a tensor of one number, got {got}. "
+                    "Usual cause: .mean() was forgotten, or .item() came too early."
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -76,12 +88,12 @@ def _in_a_notebook() -> bool:
 class Progress:
     """Says how far a training is: live in a notebook or a terminal, else one line at the end.
 
-    As a context it also turns the stop button into an early, orderly end. The last line holds no
-    time and no loss, so that a checked notebook prints the same everywhere.
+    As a context it also turns the stop button into an early, orderly end, if `keep`. The last line
+    holds no time and no loss, so that a checked notebook prints the same everywhere.
     """
 
-    def __init__(self, steps: int, done: int = 0) -> None:
-        self.steps = steps
+    def __init__(self, steps: int, done: int = 0, *, keep: bool = True) -> None:
+        self.steps, self.keep = steps, keep
         self.first = self.done = done  # an earlier run's steps took none of this one's time
         self.started = self.shown = time.monotonic()
         self.handle: Any = None
@@ -104,7 +116,7 @@ class Progress:
         self._write(f"step {step} of {self.steps}, loss {loss:.4f}, about {left:.0f} s left")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        stopped = kind is KeyboardInterrupt
+        stopped = self.keep and kind is KeyboardInterrupt
         if kind is None or stopped:
             end = " (stopped by you; what was learned is kept)" if stopped else ""
             self._write(f"trained for {self.done} steps{end}", last=True)
@@ -178,13 +190,21 @@ def load_checkpoint(
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> int:
-    """Put a checkpoint back into place; gives the number of steps already done."""
+    """Put a checkpoint back into place; gives the number of steps already done.
+
+    Raises ValueError for the checkpoint of another model.
+    """
     tensors = load_file(path)
     for name, module in modules.items():
         prefix = f"{name}."
-        module.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
+        mine = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        try:
+            module.load_state_dict(mine)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the checkpoint {path} does not fit this {type(module).__name__}. "
+                "Usual cause: a folder that another run was kept in; choose a new one."
+            ) from error
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
@@ -206,6 +226,7 @@ def long_run(
     seed: int = 0,
     save_every: int = 200,
     scaled: bool = False,
+    keep: bool = False,
 ) -> Module:
     """Train for `steps` steps with EMA, warm-up and checkpoints; gives back the averaged model.
 
@@ -214,7 +235,9 @@ def long_run(
     same `folder`, it goes on where the last checkpoint was. `folder`/log.csv keeps the losses.
     `scaled` keeps gradients that float16 would round to zero (Micikevicius et al. 2018): the loss
     is multiplied before the way back, and steps that overflow are left out. The multiplier is found
-    anew after a break, so that the steps are then nearly the same, not the very same.
+    anew after a break, so that the steps are then nearly the same, not the very same. With `keep`
+    the stop button gives back what was learned so far; without, it ends all, so that a recipe does
+    not go on to save a weight that is half trained.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
@@ -226,7 +249,7 @@ def long_run(
     scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=scaled)
     recent: list[float] = []
     since = time.monotonic()
-    with Progress(steps, done) as progress:
+    with Progress(steps, done, keep=keep) as progress:
         for step in range(done, steps):
             for group in optimizer.param_groups:
                 group["lr"] = lr * warmup_cosine(step, steps, warmup=min(200, steps // 10))

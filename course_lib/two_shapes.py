@@ -52,7 +52,10 @@ def draw(n: int, seed: int) -> TwoShapes:
 
 
 def encode(caption: str) -> Int[Tensor, "7"]:
-    """A caption as numbers of WORDS; "" becomes seven empty words. ValueError for anything else."""
+    """A caption as numbers of WORDS; "" becomes seven empty words.
+
+    Raises ValueError for other words, and for another number of them.
+    """
     words = caption.split() or [""] * LENGTH
     unknown = [word for word in words if word not in WORDS]
     if unknown or len(words) != LENGTH:

@@ -61,8 +61,18 @@ def load_state(name: str) -> State:
 
 
 def load_into(model: Module, name: str) -> Module:
-    """Put a bundled weight into `model`, switch it to eval mode, and give the same model back."""
-    model.load_state_dict(load_state(name))
+    """Put a bundled weight into `model`, switch it to eval mode, and give the same model back.
+
+    Raises what `load_state` raises, and ValueError for a model of other sizes.
+    """
+    state = load_state(name)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the weights {name!r} do not fit this {type(model).__name__}. "
+            "Usual cause: its widths, levels or context were changed."
+        ) from error
     return model.eval()
 
 

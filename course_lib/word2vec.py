@@ -87,13 +87,23 @@ def from_state(state: dict[str, Tensor]) -> TwoLists:
 def count_words(
     sentences: Iterable[Sequence[str]], *, min_count: int = 5, at_most: int = 20_000
 ) -> Vocabulary:
-    """The words seen at least `min_count` times, `at_most` so many. ValueError if there is none."""
-    counts = Counter(word for sentence in sentences for word in sentence)
+    """The words seen at least `min_count` times, `at_most` so many.
+
+    Raises ValueError if there is none, and for sentences that are not lists of words.
+    """
+    counts: Counter[str] = Counter()
+    for sentence in sentences:
+        if isinstance(sentence, str):
+            raise ValueError(
+                f"count_words wants each sentence as a list of words, got {sentence[:40]!r}. "
+                "Usual cause: .split() was forgotten."
+            )
+        counts.update(sentence)
     kept = [(word, n) for word, n in counts.most_common(at_most) if n >= min_count]
     if not kept:
         raise ValueError(
             f"count_words: none of {len(counts)} words is seen {min_count} times, so there is "
-            "nothing to learn. Usual cause: sentences were given as strings, not as lists of words."
+            "nothing to learn. Usual cause: a short text; give more, or a smaller `min_count`."
         )
     return Vocabulary(tuple(w for w, _ in kept), torch.tensor([n for _, n in kept]))
 

@@ -40,10 +40,14 @@ class WordVectors:
         return F.normalize(self.vectors, dim=1)
 
     def id(self, word: str) -> int:
-        """The row of a word. Raises ValueError, with the closest spelling, for an unknown one."""
+        """The row of a word, as it is written or in small letters.
+
+        Raises ValueError, with the closest spelling, for an unknown one.
+        """
         key = word.strip().lower()
-        if key in self.ids:
-            return self.ids[key]
+        for written in (word.strip(), key):
+            if written in self.ids:
+                return self.ids[written]
         close = difflib.get_close_matches(key, self.words, n=1, cutoff=0.6)
         known = f"The closest known spelling is {close[0]!r}." if close else "No spelling is close."
         raise ValueError(

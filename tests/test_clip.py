@@ -199,7 +199,7 @@ def test_presets_have_the_sizes_of_the_real_ones():
 
 
 def test_wrong_sizes_are_told():
-    with pytest.raises(ValueError, match="width 10 does not split into 3 heads"):
+    with pytest.raises(ValueError, match="width of 10 does not split into 3 heads"):
         TextTower(5, length=4, width=10, layers=1, heads=3)
     with pytest.raises(ValueError, match="side of 10 does not split into patches of 4"):
         ImageTower(size=10, patch=4, width=8, layers=1, heads=2)

@@ -84,6 +84,16 @@ def test_what_the_kernels_do_to_a_flat_picture():
             r"expects shape \(c_out, 3, kh, kw\)",
         ),
         (lambda: output_size(2, 5, 1, 1), "halved too often"),
+        (lambda: conv2d(torch.zeros(3, 4, 4), torch.zeros(3, 3)), r"expects shape \(h, w\), got"),
+        (
+            lambda: conv2d(torch.zeros(4, 4), 3),
+            r"kernel expects a tensor of shape \(.*, got 3",
+        ),
+        (
+            lambda: conv2d_channels(torch.zeros(4, 4), torch.zeros(2, 1, 3, 3)),
+            r"expects shape \(c_in, h, w\), got \(4, 4\). Is the batch axis missing",
+        ),
+        (lambda: receptive_field([3, 3, 3], [1, 2]), "3 kernels and 2 strides"),
     ],
 )
 def test_errors_are_sentences(call, sentence, plain_shapes):

@@ -45,6 +45,13 @@ def test_real_pictures_are_nearest_and_each_kind_of_damage_is_seen():
     assert picture_distance(boots[:16].repeat(16, 1, 1, 1), real)[0] > 2 * shape
 
 
+def test_a_copy_is_at_no_distance():
+    boots = fashion.load("test")
+    index, apart = nearest(boots[:3], boots)
+    assert index.tolist() == [0, 1, 2]
+    assert apart.tolist() == [0, 0, 0]
+
+
 def test_the_nearest_picture_is_found_with_its_distance():
     boots = fashion.load("test")
     index, apart = nearest(boots[[7, 3]] + 0.1, boots)

@@ -250,6 +250,14 @@ def test_a_time_out_of_range_is_a_sentence(sampler):
 
 
 @every_plain_sampler
+@pytest.mark.parametrize("ts", [[], [99], [0, 50, 99], [99, 99, -1], [-1, 99]])
+def test_times_that_do_not_fall_are_refused(sampler, ts):
+    s = schedule.linear(100)
+    with pytest.raises(ValueError, match=r"two or more falling times, got \["):
+        next(sampler(toy(s), torch.zeros(1, 1, 2, 2), s, ts))
+
+
+@every_plain_sampler
 def test_gradients_are_off_inside_and_on_outside(sampler):
     w = torch.ones(1, requires_grad=True)
     s = schedule.linear(10)

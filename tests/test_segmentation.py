@@ -81,3 +81,22 @@ def test_forty_steps_lower_the_loss():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.usefixtures("plain_shapes")
+@pytest.mark.parametrize("measure", [accuracy, iou, soft_dice_loss, segmentation_loss])
+def test_shapes_that_would_broadcast_are_refused(measure):
+    sure = torch.zeros(3, 1, 4, 5) if "loss" in measure.__name__ else torch.ones(3, 1, 4, 5) > 0
+    told = r"expects shape|must be the same"
+    for mask in (torch.zeros(3, 4, 5), torch.zeros(1, 1, 4, 5), torch.zeros(3, 1, 1, 5)):
+        with pytest.raises(ValueError, match=told):
+            measure(sure, mask)
+    with pytest.raises(ValueError, match=told):
+        measure(sure[:, 0], torch.zeros(3, 1, 4, 5))
+
+
+@pytest.mark.usefixtures("plain_shapes")
+@pytest.mark.parametrize("measure", [accuracy, iou])
+def test_logits_are_no_answers(measure):
+    with pytest.raises(ValueError, match=r"True or False .* got torch.float32.*logits > 0"):
+        measure(torch.zeros(3, 1, 4, 5), torch.zeros(3, 1, 4, 5))

@@ -167,6 +167,24 @@ def test_inpainting_keeps_what_the_mask_leaves(model):
     torch.testing.assert_close(everything, fresh, atol=1e-4, rtol=0)
 
 
+@pytest.mark.usefixtures("plain_shapes")
+def test_a_mask_may_be_true_and_false_and_there_is_a_picture_for_each_prompt(model):
+    pictures = model.draw(PROMPTS[:2], [1, 2], visits=2)
+    half = torch.arange(64).expand(2, 1, 64, 64) > 31
+    drawn = [
+        model.inpaint(pictures, m, PROMPTS[:2], [3, 4], visits=2) for m in (half, half.float())
+    ]
+    assert torch.equal(*drawn)
+    for change in (
+        lambda p: model.redraw(p, PROMPTS[:1], [1]),
+        lambda p: model.inpaint(p, half[:1], PROMPTS[:1], [1]),
+    ):
+        with pytest.raises(ValueError, match=r"pictures expects shape \(1, 3, 64, 64\), got \(2,"):
+            change(pictures)
+        with pytest.raises(ValueError, match=r"got \(1, 3, 32, 32\)"):
+            change(torch.zeros(1, 3, 32, 32))
+
+
 @pytest.mark.parametrize(
     "prompt", ["", "apple " * 2000, "红苹果 яблоко", "xqzt vrrp", "a\x00b\x1b[2J\n\t", "🍎"]
 )
@@ -230,5 +248,5 @@ def test_a_single_seed_gets_the_sentence(model):
 
 @pytest.mark.usefixtures("plain_shapes")
 def test_a_picture_of_another_size_than_the_noise_is_told(model):
-    with pytest.raises(ValueError, match=r"latents expects shape .*\(1, 4, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"pictures expects shape .*\(1, 3, 32, 32\)"):
         model.redraw(torch.zeros(1, 3, 32, 32), ["a"], [0])

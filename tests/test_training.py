@@ -180,12 +180,58 @@ def test_a_resumed_run_tells_its_progress_where_it_begins(tmp_path, monkeypatch)
     begun = []
 
     class Recorded(Progress):
-        def __init__(self, steps, done=0):
+        def __init__(self, steps, done=0, **others):
             begun.append((steps, done))
-            super().__init__(steps, done)
+            super().__init__(steps, done, **others)
 
     monkeypatch.setattr(training, "Progress", Recorded)
     for steps in (2, 5):
         w = nn.Linear(1, 1)
         long_run(w, lambda g, w=w: w(torch.ones(1, 1)).sum(), tmp_path, steps=steps, lr=1e-3)
     assert begun == [(2, 0), (5, 2)]
+
+
+@pytest.mark.usefixtures("plain_shapes")
+def test_a_network_in_the_place_of_its_parameters_is_a_sentence():
+    with pytest.raises(ValueError, match=r"got Linear. Usual cause: `net` instead of"):
+        train(nn.Linear(1, 1), [1.0], lambda _: None, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"), [(lambda w: w * 3, r"\(2,\)"), (lambda w: w.sum().item(), "float")]
+)
+def test_a_loss_that_is_not_one_number_is_a_sentence(answer, got):
+    w = nn.Parameter(torch.zeros(2))
+    with pytest.raises(ValueError, match=rf"a tensor of one number, got {got}"):
+        train([w], [1.0], lambda _: answer(w), steps=1)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_stop_button_ends_a_long_run_or_keeps_what_it_learned(keep, tmp_path):
+    model, calls = nn.Linear(1, 1), iter(range(9))
+
+    def loss_of(generator):
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return model(torch.ones(1, 1)).square().sum()
+
+    def run():
+        return long_run(model, loss_of, tmp_path, steps=5, lr=0.1, keep=keep)
+
+    if keep:
+        assert not torch.equal(run().weight, nn.Linear(1, 1).weight)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+
+
+def test_the_checkpoint_of_another_model_is_a_sentence(tmp_path):
+    def run(model):
+        def loss_of(generator):
+            return model(torch.ones(1, 2)).square().sum()
+
+        return long_run(model, loss_of, tmp_path, steps=2, lr=0.1)
+
+    run(nn.Linear(2, 1))
+    with pytest.raises(ValueError, match=r"does not fit this Linear. .* choose a new one"):
+        run(nn.Linear(2, 3))

@@ -59,3 +59,8 @@ def test_every_bundled_weight_is_the_one_its_card_describes():
     for name in weights.names():
         assert weights.load_state(name), name
         assert wanted <= weights.card(name).keys(), name
+
+
+def test_weights_that_do_not_fit_are_a_sentence(layer):
+    with pytest.raises(ValueError, match="the weights 'layer' do not fit this Linear"):
+        weights.load_into(nn.Linear(3, 4), "layer")

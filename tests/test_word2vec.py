@@ -39,8 +39,10 @@ def test_the_vocabulary_holds_the_commonest_words_first_and_leaves_rare_ones_out
 
 
 def test_a_text_of_strings_is_told_what_is_wrong():
-    with pytest.raises(ValueError, match="not as lists of words"):
-        word2vec.count_words(["cat", "dog"])
+    with pytest.raises(ValueError, match=r"got 'the cat sat on the mat'.*split\(\)"):
+        word2vec.count_words(["the cat sat on the mat"] * 5)
+    with pytest.raises(ValueError, match="none of 2 words is seen 5 times"):
+        word2vec.count_words([["cat"], ["dog"]])
 
 
 def test_a_text_too_short_for_one_line_is_told_so():

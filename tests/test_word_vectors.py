@@ -51,6 +51,11 @@ def test_a_word_is_found_whatever_its_capitals(vectors):
     assert not {"aa", "be", "ci"} & set(dict(vectors.analogy("AA", "Be", "cI", 37)))
 
 
+def test_a_list_of_its_own_may_have_capitals():
+    few = WordVectors(("Paris", "paris", "Rome"), torch.eye(3))
+    assert [few.id(word) for word in ("Paris", "paris", " Rome")] == [0, 1, 2]
+
+
 def test_an_unknown_word_gets_the_closest_spelling():
     few = WordVectors(("electricity", "building"), torch.eye(2))
     with pytest.raises(ValueError, match="closest known spelling is 'electricity'"):

@@ -2,9 +2,7 @@
 
 import argparse
 import inspect
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -24,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     if options.recipe is None:
         print("Recipes, one for each bundled weight (and steps, where they can be chosen):")
         for name, recipe in recipes().items():
-            print(f"  {name:28} {numbers(steps_of(recipe)):>24}  {first_line(recipe)}")
+            print(f"  {name:28} {numbers(steps_of(recipe)):>35}  {first_line(recipe)}")
         return 0
     recipe = find(options.recipe)
     folder = options.out or Path("my-weights") / options.recipe
@@ -45,31 +43,16 @@ def run(options: argparse.Namespace) -> int:
             )
         chosen["steps"] = tuple(options.steps) if several else options.steps[0]
     print(f"{first_line(recipe)}\nCheckpoints and log: {folder.resolve()}", flush=True)
-    with stopped_for_good():
+    try:
         path = recipe(folder, **chosen)
+    except KeyboardInterrupt:
+        raise SystemExit(
+            "Stopped. The same command with --resume goes on from the last checkpoint."
+        ) from None
     print(
         f"Made {path} and its card beside it. The bundled weight in data/weights stays as it was."
     )
     return 0
-
-
-@contextmanager
-def stopped_for_good() -> Iterator[None]:
-    """Ctrl-C ends a recipe here and now; in a lesson it ends the training and keeps the model.
-
-    What a recipe writes at its end is for runs that came to theirs.
-    """
-
-    def stop(*_: object) -> None:
-        raise SystemExit(
-            "Stopped. The same command with --resume goes on from the last checkpoint."
-        )
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def recipes() -> dict[str, Recipe]:

@@ -3,6 +3,7 @@
 import gzip
 
 from course_lib.datasets import registry
+from course_lib.tokenizer import parse_merges
 
 COUNT = 48_894  # the file has more lines; CLIP uses these, for 49,408 tokens with bytes and ends
 
@@ -13,5 +14,4 @@ def merges() -> list[tuple[str, str]]:
     Source: bpe_simple_vocab_16e6.txt of CLIP (MIT), Radford et al. 2021.
     """
     text = gzip.decompress(registry.path("bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode()
-    lines = text.split("\n")[1 : 1 + COUNT]  # the first line is a version
-    return [(first, second) for first, second in (line.split() for line in lines)]
+    return parse_merges("\n".join(text.split("\n")[: 1 + COUNT]))  # the first line is a version
