@@ -35,6 +35,18 @@ def test_each_cycle_begins_with_the_averaged_weights_of_the_last(tmp_path):
     assert not any(p.requires_grad for p in got.parameters())
 
 
+def test_the_ends_of_the_last_cycles_can_be_averaged(tmp_path):
+    model, loss_of = fresh()
+    ends = []
+    for i, steps in enumerate((20, 10, 5)):
+        ends.append(long_run(model, loss_of, tmp_path / str(i), steps=steps, lr=0.1, seed=i))
+        model.load_state_dict(ends[-1].state_dict())
+    model, loss_of = fresh()
+    got = cycles(model, loss_of, tmp_path, steps=(20, 10, 5), lr=0.1, mean_of=2)
+    torch.testing.assert_close(got.weight, (ends[1].weight + ends[2].weight) / 2)
+    torch.testing.assert_close(got.bias, (ends[1].bias + ends[2].bias) / 2)
+
+
 def test_a_run_of_one_cycle_can_be_added_to(tmp_path):
     model, loss_of = fresh()
     wanted = cycles(model, loss_of, tmp_path / "at once", steps=(20, 10), lr=0.1)

@@ -73,8 +73,8 @@ def test_a_recipe_asks_for_no_other_split_before_its_last_step(recipe, monkeypat
         ("mnist_vae", autoencoders, 1),
         ("pixel_diffusion", pixels, 1),
         ("denoisers", small_denoisers, 6),
-        ("segmentation", common, 5),
-        ("segmentation_without_skips", common, 5),
+        ("segmentation", common, 7),
+        ("segmentation_without_skips", common, 7),
     ],
 )
 def test_other_recipes_end_with_weights_and_card(recipe, module, runs, monkeypatch, tmp_path: Path):

@@ -1,6 +1,5 @@
 """Lesson 10: CLIP."""
 
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -44,6 +43,6 @@ def emoji_clip(folder: Path) -> Path:
     }
     facts = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": 0, "quality": quality}
     parts = [f"emoji_tokenizer/{name}" for name in ("merges.txt", "vocab.json")]
-    facts["beside"] = {p: sha256((folder / p).read_bytes()).hexdigest() for p in parts}
+    facts["beside"] = {p: weights.sha256(folder / p) for p in parts}
     made = card(folder, "emoji_clip", "emoji/", **facts, licence=EMOJI_LICENCE)
     return weights.save(average.state_dict(), made, "emoji_clip", folder)

@@ -51,17 +51,23 @@ def cycles(
     steps: Sequence[int],
     lr: float,
     save_every: int = 200,
+    mean_of: int = 1,
 ) -> Module:
     """A `long_run` for each of `steps`, each from the averaged weights of the one before.
 
     So the learning rate rises and falls more than once (Loshchilov and Hutter 2017), and a run that
     proves too short can be added to. `loss_of` is one for all cycles, or one for each. Gives
-    `model`, with the last averaged weights.
+    `model` with the weights at the end of the last cycle, or the mean of those at the ends of the
+    last `mean_of` cycles (Izmailov et al. 2018).
     """
     model.train().requires_grad_(True)
     losses = loss_of if isinstance(loss_of, Sequence) else [loss_of] * len(steps)
+    ends: list[dict[str, Tensor]] = []
     for i, (length, loss) in enumerate(zip(steps, losses, strict=True)):
         run = folder / f"cycle_{i}"
         average = long_run(model, loss, run, steps=length, lr=lr, seed=i, save_every=save_every)
-        model.load_state_dict(average.state_dict())
+        ends = [*ends, average.state_dict()][-mean_of:]
+        model.load_state_dict(ends[-1])
+    mean = {key: torch.stack([end[key] for end in ends]).mean(dim=0) for key in ends[0]}
+    model.load_state_dict(mean)
     return model.eval().requires_grad_(False)

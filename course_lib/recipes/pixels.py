@@ -44,17 +44,17 @@ def sampler_distances(model: Denoiser, s: schedule.NoiseSchedule, n: int = 32) -
     return {"distance": table, "evaluations": evaluations, "pictures": n}
 
 
-def pixel_diffusion(folder: Path) -> Path:
+def pixel_diffusion(folder: Path, steps: int = 8000) -> Path:
     """Lesson 05's denoiser: noise prediction on ankle boots of 32x32, cosine schedule."""
     model, s, boots = seeded(pixel_32), schedule.cosine(), fashion.load("train")
-    steps, batch_size, lr = 1500, 32, 1.5e-3
+    batch_size, lr = 32, 1.5e-3
 
     def loss_of(g: torch.Generator) -> Tensor:
         x0 = boots[torch.randint(len(boots), (batch_size,), generator=g)]
         with mixed():
             return noise_loss(model, x0, s, g)
 
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100)
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200)
     facts = card(
         folder,
         "pixel_diffusion",
