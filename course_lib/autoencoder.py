@@ -40,6 +40,7 @@ class VAE(nn.Module):
 
     `scale` is the one number that brings the latents to unit spread, which diffusion expects:
     `to_latents` multiplies by it and `to_pictures` divides. It is found from data after training.
+    Raises ValueError for widths that do not split into `groups`.
     """
 
     scale: Tensor

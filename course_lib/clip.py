@@ -85,7 +85,10 @@ class TextTower(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """A picture, cut into square patches, to one vector (CLIPVisionModel; Dosovitskiy 2021)."""
+    """A picture, cut into square patches, to one vector (CLIPVisionModel; Dosovitskiy 2021).
+
+    Raises ValueError for a `size` that does not split into patches, and for pictures of another.
+    """
 
     def __init__(self, *, size: int, patch: int, width: int, layers: int, heads: int) -> None:
         super().__init__()

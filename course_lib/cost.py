@@ -38,7 +38,10 @@ class Cost:
         return TRAINED * self.parameters + self.kept
 
     def hours(self, steps: int, per_second: float) -> float:
-        """How long `steps` steps take a machine that does `per_second` operations a second."""
+        """How long `steps` steps take a machine that does `per_second` operations a second.
+
+        Raises ValueError for a machine that does none.
+        """
         if per_second <= 0:
             raise ValueError(f"a machine does more than 0 operations a second, got {per_second}")
         return steps * self.step_work / per_second / 3600

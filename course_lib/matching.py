@@ -38,7 +38,10 @@ def family_of(caption: str) -> str:
 
 
 class Batches:
-    """Draws row numbers of a training set, half at random and half as families of up to eight."""
+    """Draws row numbers of a training set, half at random and half as families of up to eight.
+
+    Raises ValueError for batches too small for families.
+    """
 
     def __init__(self, captions: Sequence[str], batch_size: int, members: int = 8) -> None:
         if batch_size < 2 * members:

@@ -70,7 +70,10 @@ class PlainUNet(nn.Module):
         return self.to_mask(self.levels(x)[-1])
 
     def levels(self, x: Float[Tensor, "b c_in h w"]) -> list[Tensor]:
-        """What comes out of every block, in the order it runs: down to the bottom and up again."""
+        """What comes out of every block, in the order it runs: down to the bottom and up again.
+
+        Raises ValueError for other channels, and for sides that do not divide.
+        """
         expect_shape("PlainUNet", x, "b c h w", c=self.c_in)
         h, w = x.shape[2:]
         if h % self.divisor or w % self.divisor:

@@ -88,7 +88,10 @@ def pictures_figure(
     columns: int = 8,
     size: int = 0,
 ) -> Figure:
-    """The figure of show_pictures, for widgets.explore: a grid of pictures in [-1, 1]."""
+    """The figure of show_pictures, for widgets.explore: a grid of pictures in [-1, 1].
+
+    Raises ValueError for a single picture or none, and for too few or too many titles.
+    """
     if len(pictures) == 0 or (isinstance(pictures, Tensor) and pictures.ndim != 4):
         got = tuple(pictures.shape) if isinstance(pictures, Tensor) else "an empty list"
         raise ValueError(
@@ -155,7 +158,10 @@ def show_overlay(
     numbers: str = "",
     width: int = 360,
 ) -> None:
-    """A picture (c, h, w) with masks (n, h, w) of bool over it, each tinted, hatched, named."""
+    """A picture (c, h, w) with masks (n, h, w) of bool over it, each tinted, hatched, named.
+
+    Raises ValueError for masks of another size, and for too few or too many labels.
+    """
     if masks.ndim != 3 or masks.shape[1:] != picture.shape[-2:]:
         raise ValueError(
             f"show_overlay wants masks of shape (n, {picture.shape[-2]}, {picture.shape[-1]}), got "
@@ -198,6 +204,7 @@ def show_curves(
     """Named curves in one frame, each a list of y or a pair (x, y), told apart by dash and marker.
 
     Without `numbers` it prints which way each curve goes, which is the same on every machine.
+    Raises ValueError where there is no curve.
     """
     if not curves:
         raise ValueError(
@@ -229,7 +236,8 @@ def show_heatmap(
 ) -> None:
     """A table (h, w) of numbers as colours, written into the cells too where they have room.
 
-    Values on both sides of zero get two colours that meet in white at zero.
+    Values on both sides of zero get two colours that meet in white at zero. Raises ValueError for
+    other shapes, and for too few or too many labels.
     """
     if values.ndim != 2 or values.numel() == 0:
         raise ValueError(

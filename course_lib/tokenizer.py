@@ -117,7 +117,7 @@ class Tokenizer:
     """Text to ids and back: 256 bytes, 256 bytes that end a word, the merges, start, end.
 
     `length` is the number of ids a text becomes: start, pieces, end, and the end again as padding.
-    A longer text is cut, and still ends with the end.
+    A longer text is cut, and still ends with the end. Raises ValueError for a `length` below 2.
     """
 
     def __init__(self, merges: Sequence[Pair], length: int = 77) -> None:
@@ -169,7 +169,10 @@ class Tokenizer:
         return [self.start, *ids, *[self.end] * (self.length - 1 - len(ids))]
 
     def __call__(self, texts: Sequence[str]) -> Int[Tensor, "b m"]:
-        """The ids of several texts, one row each."""
+        """The ids of several texts, one row each.
+
+        Raises ValueError for a single text.
+        """
         if isinstance(texts, str):
             raise ValueError("Tokenizer wants a list of texts, got one text. Try [text].")
         ids = torch.tensor([self.encode(text) for text in texts], dtype=torch.long)

@@ -135,7 +135,8 @@ class EMA(Generic[Module]):
     """A slow-moving copy of a model: each step moves every weight a little towards the new one.
 
     Samples drawn from the average are cleaner than from the last step (Ho et al. 2020, app. B).
-    Early on the average follows faster, so that the random start is soon forgotten.
+    Early on the average follows faster, so that the random start is soon forgotten. Raises
+    ValueError for a `decay` outside 0 ... 1.
     """
 
     def __init__(self, model: Module, decay: float = 0.999) -> None:

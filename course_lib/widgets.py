@@ -35,7 +35,8 @@ def explore(draw: Draw, *, caption: str, **controls: Control) -> None:
 
     `draw` takes one argument for each control and returns a figure, or (figure, numbers). What a
     learner sets shows up in a second picture below the controls, so the first one is there to
-    compare with. What `draw` raises after a change is shown as its sentence.
+    compare with. What `draw` raises after a change is shown as its sentence. Raises ValueError
+    where there is no control.
     """
     if not controls:
         raise ValueError(
@@ -122,7 +123,10 @@ class _Slider:
 def slider(
     low: int | float, high: int | float, start: int | float, *, step: int | float = 1
 ) -> Control:
-    """A number from low to high; whole when all four are."""
+    """A number from low to high; whole when all four are.
+
+    Raises ValueError for a start outside.
+    """
     if not low <= start <= high:
         raise ValueError(f"slider wants a start between {low} and {high}, got {start}.")
     return _Slider(low, high, start, step)
@@ -143,7 +147,10 @@ class _Choice:
 
 
 def choice(options: Sequence[str], start: str = "") -> Control:
-    """One of some names; the first one at the start unless another is given."""
+    """One of some names; the first one at the start unless another is given.
+
+    Raises ValueError for a start that is none of them.
+    """
     start = start or (options[0] if options else "")
     if start not in options:
         raise ValueError(f"choice wants a start among {', '.join(options) or 'nothing'}: {start!r}")
@@ -217,7 +224,10 @@ class _Kernel:
 
 
 def kernel_editor(start: Tensor, presets: Mapping[str, Tensor]) -> Control:
-    """A small table of numbers (k, k) to type into; the presets fill it at once."""
+    """A small table of numbers (k, k) to type into; the presets fill it at once.
+
+    Raises ValueError for presets of another shape.
+    """
     for name, preset in presets.items():
         if preset.shape != start.shape:
             raise ValueError(
@@ -263,7 +273,8 @@ class _DragPad:
 def drag_pad(low: float, high: float, start: tuple[float, float] = (0.0, 0.0)) -> Control:
     """A point on a square, from low to high on both axes: drag it, or use the sliders or arrows.
 
-    Where anywidget is missing or cannot load, the two sliders do the same.
+    Where anywidget is missing or cannot load, the two sliders do the same. Raises ValueError for a
+    start outside.
     """
     if not all(low <= v <= high for v in start):
         raise ValueError(f"drag_pad wants a start between {low} and {high}, got {start}.")

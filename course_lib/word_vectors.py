@@ -17,7 +17,10 @@ Question = tuple[str, str, str, str]  # a is to b as c is to d
 
 @dataclass(frozen=True, eq=False)
 class WordVectors:
-    """Words and their vectors, one row each; any word list will do, the course's or GloVe's."""
+    """Words and their vectors, one row each; any word list will do, the course's or GloVe's.
+
+    Raises ValueError unless there are as many of each.
+    """
 
     words: tuple[str, ...]
     vectors: Float[Tensor, "v d"]

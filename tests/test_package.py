@@ -1,5 +1,6 @@
 """The package as others get it: its settings agree, and a wheel brings its data along."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -101,3 +102,34 @@ def test_an_installed_wheel_finds_its_data_and_notebooks(tmp_path):
     )
     assert (run.returncode, run.stdout.strip()) == (0, "3"), run.stderr
     assert (site / "course_lib" / "py.typed").exists()
+
+
+def raising(node, doc=""):
+    """Public functions that raise by themselves: line, name, errors, docstring with its class's."""
+    for part in node.body:
+        if not isinstance(part, ast.ClassDef | ast.FunctionDef):
+            continue
+        own = doc + (ast.get_docstring(part) or "")
+        if isinstance(part, ast.ClassDef):
+            yield from raising(part, own)
+        elif not re.match(r"_(?!_)", part.name):
+            raised = (r.exc for r in ast.walk(part) if isinstance(r, ast.Raise))
+            errors = {call.func.id for call in raised if isinstance(call, ast.Call)}
+            yield part.lineno, part.name, errors, own
+
+
+def test_what_a_public_function_raises_its_docstring_says():
+    modules = [
+        *(ROOT / "course_lib").glob("*.py"),
+        *(ROOT / "course_lib" / "datasets").glob("*.py"),
+        *(ROOT / "course_lib" / "recipes").glob("*.py"),
+    ]
+    silent = [
+        f"{module.name}:{line} {name} raises {error}"
+        for module in modules
+        for line, name, errors, doc in raising(ast.parse(module.read_text(encoding="utf-8")))
+        for error in errors
+        if error not in doc and name != "main"
+    ]
+    assert len(modules) > 50
+    assert not silent
