@@ -101,6 +101,5 @@ def teach(
         lr=lr,
         save_every=save_every,
         scaled=half_of(model.device) == torch.float16,
-        keep=True,
     )
     return replace(model, unet=average)

@@ -227,7 +227,7 @@ def long_run(
     seed: int = 0,
     save_every: int = 200,
     scaled: bool = False,
-    keep: bool = False,
+    keep: bool = True,
 ) -> Module:
     """Train for `steps` steps with EMA, warm-up and checkpoints; gives back the averaged model.
 
@@ -236,9 +236,9 @@ def long_run(
     same `folder`, it goes on where the last checkpoint was. `folder`/log.csv keeps the losses.
     `scaled` keeps gradients that float16 would round to zero (Micikevicius et al. 2018): the loss
     is multiplied before the way back, and steps that overflow are left out. The multiplier is found
-    anew after a break, so that the steps are then nearly the same, not the very same. With `keep`
-    the stop button gives back what was learned so far; without, it ends all, so that a recipe does
-    not go on to save a weight that is half trained.
+    anew after a break, so that the steps are then nearly the same, not the very same. The
+    stop button gives back what was learned so far; without `keep` it ends all, so that a recipe
+    does not go on to save a weight that is half trained.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"

@@ -121,7 +121,7 @@ def test_ctrl_c_ends_a_recipe_before_it_writes_a_weight(monkeypatch, tmp_path, c
         def loss_of(generator):
             signal.raise_signal(signal.SIGINT)
 
-        long_run(model, loss_of, folder, steps=5, lr=0.1)
+        long_run(model, loss_of, folder, steps=5, lr=0.1, keep=False)
         pytest.fail("went on to measure and save")
 
     monkeypatch.setattr(train, "recipes", lambda: {"endless": endless})

@@ -33,7 +33,8 @@ RUNS = {  # recipe -> the module it stands in, and how often it trains
 def one_step(trained):
     """In place of `long_run`: one loss, its gradient, and a log; notes where."""
 
-    def run(model, loss_of, folder, **_):
+    def run(model, loss_of, folder, *, keep, **_):
+        assert not keep  # or the stop button would lead to the weight and card of a whole run
         loss_of(torch.Generator().manual_seed(0)).backward()
         trained.append(folder)
         folder.mkdir(parents=True, exist_ok=True)

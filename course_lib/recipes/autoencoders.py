@@ -49,7 +49,7 @@ def mnist_vae(folder: Path) -> Path:
         return model.loss(pictures[torch.randint(len(pictures), (128,), generator=g)], g)
 
     steps, lr = 12000, 2e-3
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=2000)
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=2000, keep=False)
     test, _ = digits.load("test")
     with torch.no_grad():
         error = float((average.decode(average.encode(test).mean) - test).square().mean())

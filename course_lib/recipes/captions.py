@@ -33,7 +33,7 @@ def emoji_clip(folder: Path) -> Path:
             texts = encode_text_in_parts(model, ids[rows])
         return contrastive_loss(model.scale() * images.float() @ texts.float().T)
 
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100)
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100, keep=False)
     held_out, g = emoji.load(split="validation"), torch.Generator().manual_seed(0)
     images, texts = embed(average, held_out.pictures, tokenizer(held_out.captions))
     quality = {

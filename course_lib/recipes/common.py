@@ -65,7 +65,9 @@ def cycles(
     ends: list[dict[str, Tensor]] = []
     for i, (length, loss) in enumerate(zip(steps, losses, strict=True)):
         run = folder / f"cycle_{i}"
-        average = long_run(model, loss, run, steps=length, lr=lr, seed=i, save_every=save_every)
+        average = long_run(
+            model, loss, run, steps=length, lr=lr, seed=i, save_every=save_every, keep=False
+        )
         ends = [*ends, average.state_dict()][-mean_of:]
         model.load_state_dict(ends[-1])
     mean = {key: torch.stack([end[key] for end in ends]).mean(dim=0) for key in ends[0]}

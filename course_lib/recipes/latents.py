@@ -28,7 +28,7 @@ def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
         return v_loss(guess, latents[torch.randint(len(latents), (64,), generator=g)], s, g)
 
     lr = 1e-3
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200)
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200, keep=False)
     facts = {"steps": steps, "batch_size": 64, "lr": lr, "seed": 0, "licence": EMOJI_LICENCE}
     made = card(folder, "emoji_unconditional", "emoji/", **facts, quality=drawn_quality(average, s))
     return weights.save(average.state_dict(), made, "emoji_unconditional", folder)

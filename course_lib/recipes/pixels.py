@@ -54,7 +54,7 @@ def pixel_diffusion(folder: Path, steps: int = 8000) -> Path:
         with mixed():
             return noise_loss(model, x0, s, g)
 
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200)
+    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200, keep=False)
     facts = card(
         folder,
         "pixel_diffusion",

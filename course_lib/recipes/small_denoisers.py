@@ -27,7 +27,9 @@ def denoisers(folder: Path) -> Path:
             with mixed():
                 return denoising_loss(guesser(unet), pictures, g)
 
-        return long_run(unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100)
+        return long_run(
+            unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100, keep=False
+        )
 
     state: weights.State = {}
     quality: dict[str, list[float]] = {}
