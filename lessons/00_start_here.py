@@ -161,8 +161,8 @@ half = batch[0, :, :, : batch.shape[3] // 2]
 print(half.shape, row[:, None].shape)
 
 # %% [markdown]
-# Shapes that differ are **broadcast**: axes of size 1 are repeated. Here three numbers, one a
-# colour, meet a whole picture.
+# Shapes that differ are **broadcast**: they are lined up from the right, and axes of size 1 are
+# repeated. Here three numbers, one a colour, meet a whole picture.
 
 # %%
 warmer = cat + torch.tensor([0.3, 0.0, -0.3])[:, None, None]

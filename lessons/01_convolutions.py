@@ -32,7 +32,7 @@ from course_lib.widgets import choice, explore, kernel_editor
 # ## 1  What can one ask about a picture?
 #
 # A picture is a box of numbers: channels, rows, columns, here from -1 (black) to 1 (white).
-# Computer vision asks five questions about it, each harder than the one before:
+# Computer vision asks five questions about it, each asking for more than the one before:
 #
 # 1. **classification**: what is it?
 # 2. **localisation**: where is it? The answer is a box.
@@ -104,9 +104,9 @@ show_pictures(
 )
 
 # %% [markdown]
-# The hardest two give **one answer for every pixel**: from a picture to a picture. That is what
-# Stable Diffusion needs as well, for its network looks at a noisy picture and answers with the
-# noise, pixel by pixel.
+# The last two give **one answer for every pixel**: from a picture to a picture. That is what Stable
+# Diffusion needs as well, for its network looks at a noisy picture and answers with the noise,
+# pixel by pixel.
 #
 # ## 2  How many weights from picture to picture?
 #
@@ -168,7 +168,8 @@ camera = F.interpolate(photographs.load("camera")[None, :1], size=(128, 128), mo
 patch = camera[66:72, 69:77]
 show_heatmap(
     patch,
-    caption="48 pixels of a photograph as numbers: a bright tripod, a dark sleeve on its left.",
+    caption="48 pixels of a photograph as numbers, brown above 0 and violet below: a bright tripod "
+    "(brown), a dark sleeve on its left (violet).",
     width=420,
 )
 
@@ -246,9 +247,8 @@ show_pictures(
 # $$y_{r,c} = \sum_{i}\sum_{j} k_{i,j}\; x_{r+i,\,c+j}$$
 #
 # Mathematicians turn the kernel by half a turn first ($x_{r-i,\,c-j}$). They call ours
-# *cross-correlation*.
-# For learned kernels it makes no difference, so every deep-learning library leaves the turning
-# out. The next cell compares ours with PyTorch's.
+# *cross-correlation*. For learned kernels it makes no difference, so nearly every deep-learning
+# library leaves the turning out. The next cell compares ours with PyTorch's.
 # {end}
 
 # %%
@@ -321,7 +321,8 @@ said = [output_size(128, 3, s, p) for s, p in tries.values()]
 show_pictures(
     made,
     [f"{name}: {n} x {n}" for name, n in zip(tries, said, strict=True)],
-    caption="the same picture in fewer and fewer pixels; padding leaves a faint frame.",
+    caption="without padding a pixel is lost on every side; padding keeps the size and leaves a "
+    "faint frame; stride makes the picture smaller.",
     size=160,
     numbers=f"sizes by your formula {said}, by PyTorch {[m.shape[-1] for m in made]}",
 )
@@ -518,6 +519,12 @@ show_pictures(
     columns=6,
     caption="left three textures as they are, right the same pixels in another order.",
 )
+
+
+# %% [markdown]
+# Between two layers stands a **ReLU**: negative numbers become 0. Without it two layers could do no
+# more than one. At the end of the first network each channel is averaged over all places
+# (`AdaptiveAvgPool2d`), and the last layer makes of these means one number for each texture.
 
 
 # %%

@@ -38,8 +38,9 @@ def as_picture(mask):
 # ## 1  Which pixels?
 # In 2015 biologists wanted the outline of every cell under a microscope, and had some thirty
 # pictures with outlines drawn by hand. "There is a cell" was no help; they needed an answer for
-# **every pixel**. The network made for them, the UNet, is the kind that Stable Diffusion still runs
-# on. We use fish. Before you run the next cell: how would *you* tell which pixels are fish?
+# **every pixel**. The network made for them, the UNet, is the kind that Stable Diffusion, up to
+# SDXL, runs on (version 3 of 2024 has a transformer in its place). We use fish. Before you run the
+# next cell: how would *you* tell which pixels are fish?
 
 # %%
 pictures, masks = fish.fixed_500()
@@ -143,10 +144,14 @@ for block, out in zip(net.encoder, outs, strict=False):
 
 # %% [markdown]
 # Each level is one **conv block**: two 3x3 convolutions, each followed by a ReLU (negative numbers
-# become 0). Before each, the numbers are **normalised**: shifted and scaled to mean 0 and
-# variance 1 over the whole picture. Then comes a *max pooling*, which keeps the largest of every
-# 2x2 pixels. Height and width halve, the number of channels grows: less *where*, more *what*. After the bottom it goes up
-# again, level by level, to the size of the picture.
+# become 0). Before each, the numbers are **normalised**: shifted and scaled to mean 0 and variance
+# 1, over the whole picture and eight channels at a time. Then comes a *max pooling*, which keeps
+# the largest of every 2x2 pixels. Height and width halve, the number of channels grows: less
+# *where*, more *what*.
+
+# %% [markdown]
+# After the bottom it goes up again, level by level, to the size of the picture: one block a level,
+# which gives out as many channels as that level had on the way down.
 #
 # What shapes come out of the blocks, all the way down and up again?
 
@@ -383,7 +388,7 @@ ax.legend(loc="upper right", ncols=2, fontsize=9)
 show_figure(
     fig,
     caption="how well the masks of unknown fish fit, with things that are not fish in the scenes. "
-    "Unknown backgrounds cost both a little.",
+    "Longer training matters much, an unknown background little.",
     numbers=f"above 0.75 on both after the long run: {min(long) > 0.75}; more than the short run on "
     f"both: {long[0] > short[0] and long[1] > short[1]}",
 )
@@ -450,7 +455,8 @@ show_pictures(
     caption="white matters most, black a ten-thousandth of that. Without down-sampling the network "
     "looks through a keyhole. (The grey haze is the normalising, which averages over all pixels.)",
     numbers=f"pooling widens the view: {wide[0] > 1.3 * wide[1]}; "
-    f"weights {count[0]:,} with, {count[1]:,} without",
+    f"weights {count[0]:,} with, {count[1]:,} without (equal blocks; the layers that enlarge have "
+    "2x2 weights in place of 1x1)",
 )
 
 # %% [markdown]
@@ -557,7 +563,7 @@ explore(
 # All our fish were pasted. Here are photographs of fish that nobody ever cut out: no cut edges, no
 # masks, so **no score**; you have to judge by eye. These pictures are also wider than high. The
 # network does not mind, for a convolution slides over any size. (Four poolings ask for sides that
-# divide by 16.)
+# can be divided by 16.)
 
 # %%
 real = fish.photographs()[[0, 3, 9, 14, 20, 27]]

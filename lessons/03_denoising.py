@@ -223,8 +223,8 @@ order = torch.randint(400, (100, 12))
 losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100, lr=2e-3)
 
 # %% [markdown]
-# That took some seconds. The course comes with the same network after some minutes of training; from here on `unet` is
-# that one.
+# That took some seconds. The course comes with the same network after some minutes of training on 3,000 scenes; from here
+# on `unet` is that one.
 
 # %%
 from course_lib.denoising import trained
@@ -436,9 +436,9 @@ show_pictures(
 )
 
 # %% [markdown]
-# A weighted mean of the neighbours: that is the kernel that blurs, from lesson 01. But a fixed kernel is the same at every
-# level of noise, and the network's changes with the level, as the curve above shows. Nobody programmed it. It is what
-# makes the loss small.
+# A weighted mean of the neighbours: that is a kernel that blurs, like the one of lesson 01. But a fixed kernel is the same
+# at every level of noise, and the network's changes with the level, as the curve above shows. Nobody programmed it. It is
+# what makes the loss small.
 
 # %% [markdown]
 # ## Check yourself

@@ -149,7 +149,7 @@ show_figure(
 # %% [markdown]
 # Stable Diffusion writes a code of `width` numbers with `width / 2` clocks. Clock number $i$ moves on by
 # $10000^{-i / (\text{width}/2)}$ radians at each step (a full turn is $2\pi$, about 6.28). The first clock, $i = 0$, moves
-# by 1, the last by little more than 1/10000.
+# by 1, the last, when there are many, by little more than 1/10000.
 
 
 # %%

@@ -28,14 +28,16 @@ boots = fashion.load("train")  # (6000, 1, 32, 32)
 show_pictures(
     boots[:24],
     columns=12,
-    caption="what we learn from: 24 of 6,000 photographs of ankle boots, in grey, 32x32.",
+    caption="what we learn from: 24 of the 6,000 photographs of ankle boots in Fashion-MNIST, grey, 32x32 "
+    "with a margin.",
 )
 
 # %% [markdown]
 # {fold And how is this different from a GAN?}
-# A generative adversarial network (Goodfellow et al. 2014) makes a picture in one go; a second network, the critic, learns to
-# tell real from made, and the two train against each other. It is fast, and it gave the first convincing faces. But the
-# contest is hard to keep in balance, and the first network may learn only the few pictures that please its critic.
+# A generative adversarial network (Goodfellow et al. 2014) makes a picture in one go; a second network, the critic (the
+# paper says *discriminator*), learns to tell real from made, and the two train against each other. It is fast, and it gave
+# the first convincing faces. But the contest is hard to keep in balance, and the first network may learn only the few
+# pictures that please its critic.
 #
 # Diffusion needs many steps, but trains as in lesson 03: one loss, no opponent, every training picture counts. Neither is
 # simply "old": GANs are still used where one step has to do.
@@ -238,12 +240,12 @@ show_pictures(
 #
 # ## 5. In small steps
 #
-# Which times shall we visit? Evenly spaced ones, from the noisiest down, and at the end -1: the clean picture.
+# Which times shall we visit? We go in equal steps from the noisiest time down to -1, the clean picture.
 
 
 # %%
 def times(num_steps, visits):
-    """A list: `visits` times, evenly from num_steps - 1 down, rounded; then -1."""
+    """A list of `visits` times and then -1: equal steps from num_steps - 1 to -1, rounded."""
     # BEGIN SOLUTION
     return [round(num_steps * (visits - i) / visits) - 1 for i in range(visits)] + [-1]
     # END SOLUTION
@@ -309,8 +311,8 @@ show_pictures(
 # ## 6. The same walk in other clothes
 #
 # Divide $x$ by the root of its share: $y = x / \sqrt{\bar\alpha}$ is picture *plus* $\sigma$ times noise, with
-# $\sigma = \sqrt{1/\bar\alpha - 1}$, just as in lesson 03. For $y$, the noise is the slope along $\sigma$, and following a
-# slope in small straight steps is **Euler's method**, from 1768.
+# $\sigma = \sqrt{1/\bar\alpha - 1}$, just as in lesson 03. Raise $\sigma$ a little, and $y$ changes by that much noise: the noise is
+# the slope of $y$ along $\sigma$. Following a slope in small straight steps is **Euler's method**, from 1768.
 
 
 # %%
@@ -327,13 +329,16 @@ same = all(torch.allclose(ddim_step(x, z, *p), euler(x, z, *p), atol=1e-4) for p
 print("your ddim_step is Euler's method:", same)
 
 # %% [markdown]
-# So everything known since Euler about following slopes helps here. **Heun** looks where the step would land and
-# takes the mean of the slopes at both ends. **DPM-Solver++** also uses its last guess. And **DDPM**, the first of all, does
-# not follow a slope: it guesses the picture, moves part of the way, and adds a little *fresh* noise.
-#
-# Call what one move keeps $\alpha = \bar\alpha / \bar\alpha_{\text{next}}$. The guess $x_0$ gets the weight
-# $\sqrt{\bar\alpha_{\text{next}}}\,(1-\alpha)$, and $x$ gets $\sqrt{\alpha}\,(1-\bar\alpha_{\text{next}})$, both divided by
-# $1-\bar\alpha$. The fresh noise has the variance $(1-\alpha)\,(1-\bar\alpha_{\text{next}}) / (1-\bar\alpha)$.
+# So everything known since Euler about following slopes helps here. **Heun** looks where the step would land and takes the
+# mean of the slopes at both ends. **DPM-Solver++** also uses its last guess. And **DDPM** (denoising diffusion
+# probabilistic model), the oldest of the four, does not follow a slope: it guesses the picture, moves part of the way, and
+# adds a little *fresh* noise.
+
+# %% [markdown]
+# The share of variance that such a move would keep, walked forwards, is $\alpha = \bar\alpha / \bar\alpha_{\text{next}}$.
+# The guess $x_0$ gets the weight $\sqrt{\bar\alpha_{\text{next}}}\,(1-\alpha)$, and $x$ gets
+# $\sqrt{\alpha}\,(1-\bar\alpha_{\text{next}})$, both divided by $1-\bar\alpha$. The fresh noise has the variance
+# $(1-\alpha)\,(1-\bar\alpha_{\text{next}}) / (1-\bar\alpha)$.
 #
 # {fold Where these come from, in the symbols of the paper}
 # Given $x_t$ and $x_0$, where was $x_{t-1}$? Two Gaussians say so, one from each side, and multiplied they give
@@ -399,17 +404,23 @@ for visits in (10, 50):
     print(f"{visits} visits: sigma goes " + ", ".join(f"{x:.1f}" for x in sigmas[:4]) + ", ... 0")
 
 # %% [markdown]
-# Its first step is by far the longest: with 10 visits from 642 to 6. The mean of the slopes at both ends says little about
-# so long a way, and a small error of the slope, times a step of 600, is a huge one. Heun needs shorter first steps (Karras
-# et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks along the *logarithm* of signal over
-# noise, where the same times lie more evenly.
+# Its first step is by far the longest: with 10 visits from 642 to 6. ddim takes the same step and comes through; why not
+# Heun? **Guess** before you read on.
+
+# %% [markdown]
+# The slope is ($y$ minus the guessed picture) / $\sigma$. Where the step begins, an error of the guess is divided by 642
+# before it is multiplied by 636: it lands as large as it was, and clipping keeps it small. Heun takes half of its slope
+# from the far end, where the error is divided by 6 only, and comes out some fifty times as large. It needs shorter first
+# steps (Karras et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks along the *logarithm* of
+# signal over noise, where the same times lie more evenly.
 
 # %% [markdown]
 # ## 7. How good, and at what price?
 #
 # The price is how often the network is asked (Heun asks twice a step). Quality we measure by the **Fréchet distance**
-# between made and real pictures. It compares means and covariances, once of whole boots shrunk to 8x8 (are the *shapes* as
-# various as real ones?), once of 8x8 patches (are the *textures* as sharp?).
+# between made and real pictures. It compares means and covariances (how much each number varies, and which vary together),
+# once of whole boots shrunk to 8x8 (are the *shapes* as various as real ones?), once of 8x8 patches (are the *textures* as
+# sharp?).
 #
 # The comparison is fair: no network has a say in it, every set has the same size, and real boots that were never trained
 # on are scored too.
@@ -417,12 +428,12 @@ for visits in (10, 50):
 # %%
 table = card["distance"]
 print(
-    f"{card['pictures']} made pictures each, against the training set; real unseen boots: "
-    f"shape {table['real'][0]:.1f}, texture {table['real'][1]:.1f}\n"
+    f"means over {card['sets']} sets of {card['pictures']} made pictures, against the training set; "
+    f"sets of real unseen boots: shape {table['real'][0]:.2f}, texture {table['real'][1]:.2f}\n"
 )
 print("asked     " + "".join(f"{n:>14}" for n in card["evaluations"]))
 for name in ("ddpm", "ddim", "heun", "dpm_solver_pp"):
-    row = [f"{a:6.1f} {b:5.1f}" for a, b in table[name]]
+    row = [f"{a:6.2f} {b:5.2f}" for a, b in table[name]]
     print(f"{name.replace('dpm_solver_pp', 'dpm++'):13} " + "  ".join(row) + "   (shape, texture)")
 
 # %%
@@ -436,20 +447,25 @@ show_curves(
     y_label="distance, shape + texture",
     log_y=True,
     height=360,
-    caption="the measured distance to real boots, lower is better; the floor is what as many real boots score.",
+    caption="the measured distance to real boots, lower is better; the level line is what as many real, unseen boots "
+    "score. ddim and dpm++ lie on one another.",
 )
 
 # %%
 at_25 = {name: sum(table[name][2]) for name in ("ddpm", "ddim", "heun", "dpm_solver_pp")}
 print("nearest to real boots, when asked 25 times:", min(at_25, key=at_25.get))
+print(
+    "as near as unseen real ones, within a tenth:", min(at_25.values()) < 1.1 * sum(table["real"])
+)
 
 # %% [markdown]
-# A surprise? The oldest sampler comes nearest, with this small network. A likely reason is its fresh noise: what one step
-# got wrong, the next ones see and mend, while ddim carries an early mistake to the end. The better the network, the fewer
-# mistakes there are to mend; for large networks, samplers without fresh noise are usually better at few steps.
+# A surprise? The oldest sampler comes nearest. A likely reason is its fresh noise: what one step got wrong, the next ones see
+# and mend, while ddim carries an early mistake to the end. The better the network, the fewer mistakes there are to mend; for
+# large networks, samplers without fresh noise are usually better at few steps.
 
 # %% [markdown]
-# From 25 to 50 questions ddpm may even seem to get worse. With 32 pictures a set, so small a difference can be chance.
+# Asked 50 times, ddpm even comes *nearer* to the training boots than unseen real boots do. Sets of 32 differ by chance, so a
+# little means nothing. But nearer than real can also mean *copied*: the next section looks.
 #
 # The table was measured when the weights were made, by the recipe `pixel_diffusion`. Here we measure again, with other
 # noise and other steps. Compare sets of equal size only: few pictures seem farther off than many.
@@ -504,9 +520,10 @@ show_pictures(
 
 # %% [markdown]
 # {fold How to read the distances}
-# The distance is the root of the mean squared difference of all pixels; 0 would be a copy. A *real* boot that was not
-# trained on also has a near neighbour among 6,000, so that is what to compare with. Larger models on fewer pictures do copy
-# some of them: lesson 12 comes back to it.
+# The distance is the root of the mean squared difference of all pixels; 0 would be a copy. (A copy that is shifted,
+# mirrored or lighter would slip through: pixel by pixel it is far away.) A *real* boot that was not trained on also has a
+# near neighbour among 6,000, so that is what to compare with. Larger models on fewer pictures do copy some of them: lesson
+# 12 comes back to it.
 # {end}
 #
 # ## 9. Play
@@ -612,7 +629,7 @@ show_pictures(
 #
 # **1.** Why are picture and noise multiplied by *roots*?
 # {fold Answer}
-# Variances add up, not sizes: the squares of the two factors must come to 1, and then the variance stays 1.
+# Variances add up, not sizes: the squares of the two factors must come to 1. Then pictures of variance 1 keep it.
 # {end}
 # **2.** Why does one big step give a blur?
 # {fold Answer}
@@ -636,10 +653,10 @@ show_pictures(
 # %% [markdown]
 # ## Recap
 #
-# Forwards, the picture fades and noise comes up, with shares that a schedule sets. A network learns to find the noise at any
-# time. Backwards, we guess the picture, and go only part of the way, again and again. DDIM follows a slope, as Euler did;
-# Heun and DPM-Solver++ follow it more cleverly, if the times suit them; DDPM adds fresh noise. The results are new: near the
-# training pictures, not equal to them.
+# Forwards, the picture fades and noise comes up, with shares that a schedule sets. A network learns to find the noise at
+# any time. Backwards, we guess the picture, and go only part of the way, again and again. DDIM follows a slope, as Euler
+# did; Heun and DPM-Solver++ follow it more cleverly, if the times suit them; DDPM adds fresh noise. By this measure the
+# results are new: near the training pictures, not equal to them.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
@@ -649,6 +666,7 @@ show_pictures(
 # not through pixels (lessons 06 and 07), and it listens to words (08 to 11).
 
 # %% [markdown]
-# **Further reading.** Sohl-Dickstein et al., *Deep unsupervised learning using nonequilibrium thermodynamics* (2015). Ho et al.,
-# *Denoising diffusion probabilistic models* (2020). Song et al., *Denoising diffusion implicit models* (2020). Karras et al., *Elucidating the
-# design space of diffusion-based generative models* (2022). Lu et al., *DPM-Solver++* (2022).
+# **Further reading.** Sohl-Dickstein et al., *Deep unsupervised learning using nonequilibrium thermodynamics* (2015). Ho et
+# al., *Denoising diffusion probabilistic models* (2020). Song et al., *Denoising diffusion implicit models* (2020). Karras
+# et al., *Elucidating the design space of diffusion-based generative models* (2022). Lu et al., *DPM-Solver++* (2022).
+# Xiao, Rasul and Vollgraf, *Fashion-MNIST* (2017).

@@ -102,9 +102,10 @@ show_curves(
 # ## 2  Can a network invent its own code?
 #
 # We make an encoder that ends in only **two numbers**, and a decoder that starts from them. They
-# are trained with one wish: the picture should come back. Nobody says what the numbers should
-# mean. This is an **autoencoder** (Hinton and Salakhutdinov 2006). Our pictures are the digits of
-# MNIST, 784 pixels each. **Guess:** can two numbers say which digit it is, and how it was written?
+# are trained with one wish: the picture should come back. Nobody says what the numbers should mean.
+# This is an **autoencoder**, an idea of the 1980s; Hinton and Salakhutdinov made deep ones work in
+# 2006. Our pictures are the digits of MNIST, 784 pixels each. **Guess:** can two numbers say which
+# digit it is, and how it was written?
 
 # %%
 train_x, train_y = digits.load("train")
@@ -520,13 +521,21 @@ show_pictures(
 # %% [markdown]
 # Such a code is called a **latent**. Each of its numbers keeps its place, like a pixel, and a UNet
 # can work on it as on a picture.
-#
+
+# %% [markdown]
 # ## 9  Why are latents scaled?
 #
-# Diffusion mixes picture and noise by fixed shares, and its noise has spread 1. If codes had
-# spread 5, "half noise" would hardly hide them. So one measures the spread of the codes of the
-# training pictures, and divides all codes by it. Stable Diffusion multiplies by **one number**,
-# 0.18215, which is the same: 1 divided by a spread of about 5.5.
+# Diffusion mixes picture and noise by fixed shares, and its noise has spread 1. If codes had spread
+# 5, "half noise" would hardly hide them. So one measures the spread of the codes of the training
+# pictures, and divides all codes by it. Stable Diffusion multiplies by **one number**, 0.18215,
+# which is the same: 1 divided by a spread of about 5.5. (In ours each channel's own mean and size
+# were first folded into the layers around the code, so that one number suits all four.)
+#
+# {fold Did the pull of section 5 not make the spread 1?}
+# In the autoencoders for pictures it is kept very faint, so that little of the picture is lost. The
+# codes settle at a spread of their own, and holes remain: a code drawn at random decodes to no
+# picture. Finding the codes that do is the task of diffusion.
+# {end}
 
 # %%
 schedule, g = scaled_linear(), torch.Generator().manual_seed(0)
@@ -553,8 +562,8 @@ show_heatmap(
     torch.stack([codes.mean(dim=(0, 2, 3)), codes.std(dim=(0, 2, 3))]),
     x_labels=[f"channel {i}" for i in range(4)],
     y_labels=["mean", "spread"],
-    caption="after scaling each channel has a mean near 0 and a spread near 1, on test pictures "
-    "too.",
+    caption="each channel has a mean near 0 and a spread near 1, on test pictures too: its own mean and "
+    "size are folded into the coder, one scale does the rest.",
     numbers="spreads between 0.7 and 1.3: "
     f"{bool((codes.std(dim=(0, 2, 3)) - 1).abs().max() < 0.3)}",
 )
@@ -588,7 +597,8 @@ show_heatmap(
 #    the two pictures is all the teaching they need.
 # 2. With two numbers equal digits already lie near each other; with ten the error is less than half
 #    as large.
-# 3. A variational autoencoder codes clouds, pulled towards N(0, 1), and so leaves no holes.
+# 3. A variational autoencoder codes clouds, pulled towards N(0, 1). With a strong pull, as for the
+#    digits, hardly a hole is left; for pictures the pull is faint, and diffusion finds the codes.
 # 4. Ours turns 12,288 numbers into 256 and loses edges and small marks.
 # 5. One scale brings the codes to spread 1, which is what diffusion expects.
 

@@ -83,8 +83,9 @@ print(f"memory: {stored[0] / 1e6:.0f} against {stored[1] / 1e6:.0f} MB a picture
 print(f"{flops[0] / flops[1]:.0f} times less work, {stored[0] / stored[1]:.0f} times less memory")
 
 # %% [markdown]
-# 64 times fewer places would be 64 times less work. It is a little less: the UNet for latents has
-# attention at the top as well, which 64 x 64 places would make far too dear.
+# A GFLOP is a billion additions and multiplications. 64 times fewer places would be 64 times less
+# of them. The gain is a little smaller: the UNet for latents has attention at the top as well,
+# which 64 x 64 places would make far too dear.
 #
 # And by the clock? One training step each, on eight pictures.
 
@@ -144,7 +145,7 @@ codes = encode_all(lambda x: coder.encode(x).mean, faces, 50)
 print(f"{faces.numel():,} numbers became {codes.numel():,}: {faces.numel() // codes.numel()} to 1")
 
 # %% [markdown]
-# Diffusion's noise has spread 1, and expects the same of the codes (lesson 06, section 9). They do
+# Diffusion's noise has spread 1, and the codes should have the same (lesson 06, section 9). They do
 # not have it yet. One number mends that.
 
 
@@ -205,6 +206,10 @@ show_pictures(
 # the clean end v is the noise, near the other end it is minus the picture. The function `from_v`
 # turns the answer into noise again, so the samplers of lesson 05 need no change.
 #
+# {fold And Stable Diffusion?}
+# Version 1.5 is asked for the noise itself: its schedule never comes quite to the end, at the last
+# time a trace of the picture (alpha-bar 0.005) is left. Version 2 changed to v.
+# {end}
 # {fold In symbols}
 # $$v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0, \qquad
 # \varepsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1-\bar\alpha_t}\,x_t$$
@@ -222,7 +227,8 @@ print("the second formula gives the noise back:", torch.allclose(again, noise, a
 #
 # Both train from scratch on the same thousand pictures: 70 steps of 32 pictures on latents, 5 steps
 # of 8 pictures on pixels. How many seconds each took stands in a picture below. **Guess** what each
-# draws afterwards.
+# draws afterwards. (Not counted: the autoencoder, which took over an hour to train, and the
+# encoding. They are paid once, and every later training shares them.)
 
 
 # %%
@@ -303,8 +309,9 @@ show_pictures(
 # %% [markdown]
 # To save time, the pixels were drawn in 6 steps and the latents in 20. The difference can be seen,
 # but a number is better. The **energy distance** compares two *sets* of pictures: twice the mean
-# distance from one set to the other, minus the mean distance within each set. It is about 0 if
-# pictures of the two sets could be swapped and nobody would notice.
+# distance from one set to the other, minus the mean distance within each set, here of pictures
+# shrunk to 16 x 16. It is about 0 if pictures of the two sets could be swapped and nobody would
+# notice at that size.
 
 # %%
 unseen = emoji.load(["noto"], split="validation").pictures[:]
@@ -507,7 +514,8 @@ print(f"question 4: {small:,} instead of {large:,}, one {large // small}th")
 # 2. Latents are 48 times fewer numbers, and a step costs a small part of the time and memory.
 # 3. A data set is encoded once; a scale brings it to spread 1; after sampling it is undone.
 # 4. With v-prediction there is something to learn at every time, pure noise included.
-# 5. In about equal time latents get to coloured shapes while pixels are still at snow.
+# 5. In about equal time, the autoencoder not counted, latents get to coloured shapes while pixels are
+#    still at snow.
 
 # %% [markdown]
 # ## Where this sits in Stable Diffusion

@@ -113,11 +113,12 @@ show_curves(
 # %% [markdown]
 # ## 3  Two lists, and a game of true and false
 #
-# Every word gets **two vectors** of 100 numbers: one for when it stands in the middle, one for
-# when it stands beside another. The **score** of a pair is the dot product of the first list's
-# vector with the second list's. A **sigmoid**, 1 / (1 + exp(-score)), makes it a probability from 0
-# to 1: *were these two neighbours?*
-#
+# Every word gets **two vectors** of 100 numbers: one for when it stands in the middle, one for when
+# it stands beside another. The **score** of a pair is the dot product (multiply number by number,
+# add up) of the first list's vector with the second list's. A **sigmoid**, 1 / (1 + exp(-score)),
+# makes it a probability from 0 to 1: *were these two neighbours?*
+
+# %% [markdown]
 # Pairs from the text are true. For the false ones we draw words blindly. The **loss** is minus the
 # log of the probability that was given to the truth: to yes for a neighbour, to no for a blind
 # guess. **Guess:** what would happen with true pairs only? (Section 11 tries it.)
@@ -217,7 +218,7 @@ print("read the text twice")
 
 # %%
 def nearest(vectors, i, n):
-    """Rows of the `n` vectors (v, d) most like row `i`, best first, as a tensor (n,)."""
+    """Rows of the `n` vectors (v, d) most like row `i`, without `i`, best first: tensor (n,)."""
     # BEGIN SOLUTION
     unit = F.normalize(vectors, dim=1)
     likeness = unit @ unit[i]
@@ -277,7 +278,7 @@ for word in ("violin", "seven", "river", "queen", "physics"):
 
 # %%
 def analogy(vectors, a, b, c, n):
-    """Rows a, b, c of vectors (v, d) to the `n` rows nearest to b - a + c, as a tensor (n,)."""
+    """All vectors (v, d) at length 1: the `n` rows nearest to b - a + c, without a, b, c: (n,)."""
     # BEGIN SOLUTION
     unit = F.normalize(vectors, dim=1)
     likeness = unit @ (unit[b] - unit[a] + unit[c])
@@ -329,7 +330,8 @@ show_heatmap(
     y_labels=list(tests),
     decimals=2,
     width=480,
-    caption="share of questions with the right word among the first five: more reading, better answers.",
+    caption="share of questions with the right word among the first five: longer training with a wider "
+    "window helps, far more text helps most.",
     numbers=f"the longer-trained lists beat two readings: {bool((share[1] > share[0]).all())}; "
     f"GloVe beats both: {bool((share[2] >= share[:2].amax(0)).all())}",
 )
@@ -352,6 +354,9 @@ for a, b, c in (("man", "king", "woman"), ("good", "better", "bad"), ("bird", "f
 # Within the first list, a high cosine means that two words *keep the same company*. Across the
 # lists, a high score means that they *stand beside each other*. Often both hold. **Guess** for
 # "tall": which of "short", "building" and "electricity" are high in which way?
+#
+# A pair that meets as often as chance has it does not score 0 but about -log 5 (dotted): for each
+# true pair there are five blind guesses (Levy and Goldberg 2014).
 
 # %%
 others = ["short", "tower", "building", "plant", "electricity", "bank"]
@@ -530,7 +535,8 @@ show_figure(
 # %% [markdown]
 # ## 10  A look inside: the step to the capital
 #
-# If the calculation works, the arrows from countries to their capitals must be alike. Are they?
+# If the calculation works by direction, the arrows from countries to their capitals should be
+# alike. Are they?
 
 # %%
 shown = CAPITALS[:7]
@@ -544,12 +550,13 @@ write(ax, [land for land, _ in shown], points[:7], ha="left")
 write(ax, [town for _, town in shown], points[7:], ha="right", va="bottom")
 surround(ax, points)
 steps = F.normalize(towns - lands, dim=1)
-mean_cosine = ((steps @ steps.T).sum() - 7) / (7 * 6)
+wrong = F.normalize(towns.roll(1, 0) - lands, dim=1)  # to another country's capital
+alike, by_chance = (((s @ s.T).sum() - 7) / (7 * 6) for s in (steps, wrong))
 show_figure(
     fig,
     caption="GloVe: the arrows from country to capital run roughly the same way.",
-    numbers=f"mean cosine between two arrows: above 0.3: {bool(mean_cosine > 0.3)} "
-    "(0 for arrows at random)",
+    numbers=f"mean cosine between two arrows above 0.3: {bool(alike > 0.3)}; more than between arrows to "
+    f"wrong capitals: {bool(alike > by_chance)}",
 )
 
 # %% [markdown]
@@ -688,7 +695,7 @@ explore(
 # 1. A word's company tells its meaning; pairs of neighbours are the only data.
 # 2. Two lists of vectors learn to tell true pairs from blind guesses.
 # 3. Likeness is the cosine, and directions carry meaning: king - man + woman is near queen.
-# 4. More reading makes better vectors, and a rare word is still placed by luck.
+# 4. Longer training and more text go with better vectors, and a rare word is still placed by luck.
 # 5. The vectors learn the text's habits about people as well, and that can be measured.
 
 # %% [markdown]

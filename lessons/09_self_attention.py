@@ -294,8 +294,8 @@ print("the same as PyTorch, for all words:", torch.allclose(ours, theirs, atol=1
 #
 # One softmax is one choice. A word may want to know *who turns me round?* and *which thing am I
 # about?* at the same time. So its numbers are cut into stretches, one for each **head**. Each head
-# attends for itself, and afterwards the stretches are laid side by side again. This needs no more
-# weights than one head.
+# attends for itself, and afterwards the stretches are laid side by side again, and one more learned
+# matrix, `to_out`, mixes what the heads have found. More heads need no more weights.
 #
 # The library einops writes such cuts as text: `rearrange(x, "b (h w) -> b h w", h=2)` cuts the
 # second axis into two.
@@ -623,9 +623,10 @@ explore(
 # %% [markdown]
 # ## Where this sits in Stable Diffusion
 #
-# It is there twice. The text tower that reads the prompt is a stack of causal transformer blocks
-# (its places are learned, not sines). And the UNet lets the places of a picture attend to each
-# other. Next, words and pictures meet: [lesson 10](10_clip.ipynb).
+# It is there three times. The text tower that reads the prompt is a stack of causal transformer
+# blocks (its places are learned, not sines). The UNet lets the places of a picture attend to each
+# other, and so does the autoencoder in its middle. Next, words and pictures meet:
+# [lesson 10](10_clip.ipynb).
 
 # %% [markdown]
 # ## Further reading

@@ -28,8 +28,9 @@ from course_lib.widgets import explore, text
 # ## 1  Where do captions come from?
 #
 # A web page may say in words what its picture shows, for people who cannot see it: the **alt
-# text**. OpenAI collected 400 million such pairs for CLIP. We have Unicode's English names for
-# every emoji, drawn in five styles.
+# text**. LAION, which Stable Diffusion learned from, took these; OpenAI collected 400 million pairs
+# of picture and text from the internet for CLIP. We have Unicode's English names for every emoji,
+# drawn in five styles.
 
 # %%
 pairs = emoji.load(split="train")
@@ -57,7 +58,8 @@ show_pictures(
 # would you give a number of their own?
 #
 # **Byte pairs:** begin with single bytes (every text is stored as bytes). Find the commonest pair
-# of neighbours and make it one piece: a **merge**. Then find the next pair, and go on.
+# of neighbours inside a word and make it one piece: a **merge**. Then find the next pair, and go
+# on.
 
 # %%
 captions = pairs.captions[:3000]
@@ -81,7 +83,7 @@ print(tokenizer.encode("red apple, noto style"))
 #
 # OpenAI's vocabulary is made in the same way. Its pieces are the 256 bytes, the same 256 at the end
 # of a word, 48,894 merges, the start and the end. Stable Diffusion reads every prompt with it, and
-# cuts the prompt off after 77 numbers.
+# cuts the prompt off after 77 numbers, start and end among them.
 
 # %%
 openais = Tokenizer(vocabulary.merges(), length=77)
@@ -175,8 +177,10 @@ except ImportError:
 # %% [markdown]
 # ## 4  One space
 #
-# Both towers end in vectors of equally many numbers, so a picture can be compared with a text. What
-# should count is where a vector points, not how long it is. So we compare by the **cosine**.
+# The two towers may be of different widths. So one more learned matrix behind each brings its
+# vector to the same number of numbers (`d_shared` above), and a picture can be compared with a
+# text. What should count is where a vector points, not how long it is. So we compare by the
+# **cosine**.
 
 
 # %%
@@ -296,7 +300,7 @@ def loss_gradient(similarity):
 loss_gradient = check("10.loss_gradient", loss_gradient)
 
 # %%
-push = -loss_gradient(before / 0.07)
+push = -loss_gradient(before / 0.07)  # 0.07: the temperature, explained just below
 signs = 2 * torch.eye(6) - 1
 show_heatmap(
     push,
@@ -402,7 +406,7 @@ show_heatmap(
 # ## 7  A search engine
 #
 # From here on we use the CLIP that comes with the course: trained for longer, on all styles. It
-# searches pictures that it has **never seen**.
+# searches pictures that it has **never seen**. (Most of these things it has seen in another style.)
 
 # %%
 test = emoji.load(split="test")
@@ -544,7 +548,7 @@ show_heatmap(
     decimals=2,
     caption="true tone as rows, guessed as columns: about nine in ten are right in every row.",
     numbers=f"every row at least 0.85 right: {bool((counts.diag() / counts.sum(1) > 0.85).all())}; "
-    f"gender better than chance: {right[1] > 0.5}; "
+    f"gender right more often than chance explains (two standard errors, 0.57): {right[1] > 0.57}; "
     f"n = {len(tone)} and {len(gender)}",
 )
 

@@ -81,7 +81,7 @@ def test_a_recipe_asks_for_no_other_split_before_its_last_step(recipe, monkeypat
 def test_other_recipes_end_with_weights_and_card(recipe, module, runs, monkeypatch, tmp_path: Path):
     trained = []
     monkeypatch.setattr(module, "long_run", one_step(trained))
-    monkeypatch.setattr(pixels, "sampler_distances", partial(pixels.sampler_distances, n=2))
+    monkeypatch.setattr(pixels, "sampler_distances", partial(pixels.sampler_distances, n=2, sets=1))
     getattr(recipes, recipe)(tmp_path)
     assert len(trained) == runs
     assert load_file(tmp_path / f"{recipe}.safetensors").keys() == weights.load_state(recipe).keys()

@@ -224,7 +224,7 @@ def _grids(seed: int) -> list[Case]:
 
 TIMES = Exercise(
     id="05.times",
-    task="List `visits` times, evenly from num_steps - 1 down, rounded to whole numbers; then -1.",
+    task="List `visits` times and then -1: equal steps from num_steps - 1 to -1, rounded.",
     points=1,
     cases=_grids,
     reference=times,

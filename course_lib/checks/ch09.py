@@ -226,7 +226,7 @@ EXERCISES = (
             ),
             Wrong(
                 root_of_the_number_of_words,
-                "that is the root of the number of words; a vector's length d is x.shape[1].",
+                "that is the root of the number of words; d, a word's numbers, is x.shape[1].",
             ),
         ),
         hints=(
@@ -249,7 +249,7 @@ EXERCISES = (
             Wrong(not_scaled, "the root is missing: divide the scores by q.shape[1] ** 0.5."),
             Wrong(
                 scaled_by_d_in,
-                "the root is that of the queries' length, q.shape[1], not of the words'.",
+                "the root is of how many numbers a query has, q.shape[1], not a word.",
             ),
             Wrong(keys_as_values, "what is handed over are the values, x @ w_v, not the keys."),
         ),

@@ -266,7 +266,7 @@ HEAT_MAP = Exercise(
         Wrong(the_first_head, "take the mean over all heads, not the first head"),
         Wrong(all_heads_added, "take the mean over the heads, not their sum"),
         Wrong(turned_over, "pixels run along the rows: height first, then width"),
-        Wrong(the_next_word, "words are counted from 0, and the start token is one of them"),
+        Wrong(the_next_word, "words are counted from 0: this is the map of the word after it"),
         Wrong(stretched, "leave the shares as they are: plotting may stretch them later"),
     ),
     hints=(
