@@ -1,7 +1,7 @@
 # title: Cross-attention
 # box: cross-attention
 # read: 40
-# run: 50
+# run: 65
 # build: a denoiser that listens to words, and maps of which pixel listened to which.
 # before: [lesson 05](05_diffusion.ipynb) and [lesson 09](09_self_attention.ipynb).
 # gpu: yes
