@@ -208,7 +208,8 @@ show_pictures(
 #
 # {fold And Stable Diffusion?}
 # Version 1.5 is asked for the noise itself: its schedule never comes quite to the end, at the last
-# time a trace of the picture (alpha-bar 0.005) is left. Version 2 changed to v.
+# time a trace of the picture (alpha-bar 0.005) is left. Version 2, for its larger pictures, changed
+# to v.
 # {end}
 # {fold In symbols}
 # $$v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0, \qquad
