@@ -3,10 +3,10 @@
     python benchmarks/prediction.py [--steps 2000] [--folder FOLDER]
 
 Noise on Stable Diffusion's own schedule, whose last time still has a trace of the picture in it, as
-drawing from pure noise has not (Lin et al. 2024); v on the schedule that was made to end in noise.
+drawing from pure noise has not (Lin et al. 2023); v on the schedule that was made to end in noise.
 Prints the shares of validation questions answered right, and how far the brightness of a drawing
-is from that of the true picture, of 255. Some 20 minutes for 800 steps on two cores; with the same
-folder, a run that was broken off goes on.
+is from that of the true picture, in 255ths. Some 20 minutes for 800 steps on two cores; with the
+same folder, a run that was broken off goes on.
 """
 
 import argparse

@@ -410,9 +410,11 @@ for visits in (10, 50):
 # %% [markdown]
 # The slope is ($y$ minus the guessed picture) / $\sigma$. Where the step begins, an error of the guess is divided by 642
 # before it is multiplied by 636: it lands as large as it was, and clipping keeps it small. Heun takes half of its slope
-# from the far end, where the error is divided by 6 only, and comes out some fifty times as large. It needs shorter first
-# steps (Karras et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks along the *logarithm* of
-# signal over noise, where the same times lie more evenly.
+# from the far end, where the error is divided by 6 only, and comes out some fifty times as large.
+
+# %% [markdown]
+# So Heun needs shorter first steps (Karras et al. choose the times to suit it; we do not try that here). DPM-Solver++ walks
+# along the *logarithm* of signal over noise, where the same times lie more evenly.
 
 # %% [markdown]
 # ## 7. How good, and at what price?

@@ -530,7 +530,8 @@ show_pictures(
 # pictures, and divides all codes by it. Stable Diffusion multiplies by **one number**, 0.18215,
 # which is the same: 1 divided by a spread of about 5.5. (In ours each channel's own mean and size
 # were first folded into the layers around the code, so that one number suits all four.)
-#
+
+# %% [markdown]
 # {fold Did the pull of section 5 not make the spread 1?}
 # In the autoencoders for pictures it is kept very faint, so that little of the picture is lost. The
 # codes settle at a spread of their own, and holes remain: a code drawn at random decodes to no

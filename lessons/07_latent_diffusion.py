@@ -205,7 +205,8 @@ show_pictures(
 # its input back and learn nothing. So it is asked for **v**, a mixture (Salimans and Ho 2022): near
 # the clean end v is the noise, near the other end it is minus the picture. The function `from_v`
 # turns the answer into noise again, so the samplers of lesson 05 need no change.
-#
+
+# %% [markdown]
 # {fold And Stable Diffusion?}
 # Version 1.5 is asked for the noise itself: its schedule never comes quite to the end, at the last
 # time a trace of the picture (alpha-bar 0.005) is left. Version 2, for its larger pictures, changed

@@ -208,6 +208,14 @@ def test_wrong_sizes_are_told():
 
 
 @pytest.mark.usefixtures("plain_shapes")
+def test_what_is_no_batch_of_texts_or_no_square_table_is_told():
+    with pytest.raises(ValueError, match=r"TextTower expects shape \(b, m\), got \(4,\)"):
+        small().text(torch.zeros(4, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"contrastive_loss expects shape \(b, 5\), got \(5, 6\)"):
+        contrastive_loss(torch.zeros(5, 6))
+
+
+@pytest.mark.usefixtures("plain_shapes")
 def test_a_picture_of_another_size_is_told():
     with pytest.raises(ValueError, match=r"ImageTower expects shape \(b, 3, 12, 12\)"):
         small().encode_image(torch.zeros(1, 3, 16, 16))

@@ -132,6 +132,13 @@ def test_a_time_out_of_range_is_a_sentence(t):
         s.item(t)
 
 
+@pytest.mark.usefixtures("plain_shapes")
+@pytest.mark.parametrize(("t", "got"), [(500, "500"), (torch.zeros(2, 1).long(), r"\(2, 1\)")])
+def test_a_time_that_is_no_row_of_numbers_is_a_sentence(t, got):
+    with pytest.raises(ValueError, match=rf"t expects .*shape \(b\), got {got}"):
+        schedule.linear().at(t)
+
+
 @pytest.mark.parametrize("width", [2, 32, 320])
 def test_the_encoding_is_stable_diffusions(width):
     t = torch.tensor([0, 1, 17, 500, 999])

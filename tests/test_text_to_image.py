@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -204,6 +205,15 @@ def test_prompts_and_seeds_must_match(model, prompts, seeds):
 def test_a_strength_outside_its_range_is_named(model, strength):
     with pytest.raises(ValueError, match=f"strength goes from above 0.*got {strength}"):
         model.redraw(torch.zeros(1, 3, 64, 64), ["apple"], [1], strength=strength)
+
+
+def test_saved_parts_say_that_pytorch_made_them(tmp_path, model):
+    diffusers_folder.save(model, tmp_path)
+    parts = list(tmp_path.rglob("*.safetensors"))
+    assert len(parts) == 3
+    for part in parts:
+        with safe_open(part, "pt") as opened:
+            assert opened.metadata() == {"format": "pt"}
 
 
 def test_an_autoencoder_with_the_names_of_2022_is_read(tmp_path, model):
