@@ -109,7 +109,8 @@ def raising(node, doc=""):
     for part in node.body:
         if not isinstance(part, ast.ClassDef | ast.FunctionDef):
             continue
-        own = doc + (ast.get_docstring(part) or "")
+        of_class = part.name in ("__init__", "__post_init__", "forward")
+        own = (doc if of_class else "") + (ast.get_docstring(part) or "")
         if isinstance(part, ast.ClassDef):
             yield from raising(part, own)
         elif not re.match(r"_(?!_)", part.name):

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from course_lib import recipes, weights
-from course_lib.datasets import emoji, registry
+from course_lib.datasets import emoji, fish, registry
 from course_lib.recipes import (
     autoencoders,
     captions,
@@ -89,6 +89,20 @@ def test_other_recipes_end_with_weights_and_card(recipe, module, runs, monkeypat
     bundled = weights.card(recipe)
     assert card.keys() == bundled.keys()
     assert card["data"] == bundled["data"]
+
+
+def test_two_cycles_of_segmentation_have_half_the_variety(monkeypatch, tmp_path: Path):
+    asked, scenes = [], fish.scenes
+
+    def noted(n, seed, split, **options):
+        if split == "train":
+            asked.append(options["variety"])
+        return scenes(2, seed, split, **options)
+
+    monkeypatch.setattr(fish, "scenes", noted)
+    monkeypatch.setattr(common, "long_run", one_step([]))
+    recipes.segmentation(tmp_path)
+    assert asked == [1, 1, 1, 0.5, 1, 0.5, 1]
 
 
 def test_every_recipe_that_reads_emoji_is_watched():
