@@ -3,6 +3,8 @@
 Vaswani et al. 2017; the transformer inside the UNet is Stable Diffusion's (Rombach et al. 2022).
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -166,6 +168,6 @@ class SpatialTransformer(nn.Module):
         return x + rearrange(tokens, "b (h w) c -> b c h w", h=x.shape[-2])
 
 
-def _each_token(conv: nn.Conv2d, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c_out"]:
-    """A 1x1 convolution is a linear layer at every pixel, and quicker as one."""
+def _each_token(conv: Any, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c_out"]:
+    """A 1x1 convolution (or a LoRA on one) is a linear layer at every pixel, quicker as one."""
     return F.linear(tokens, conv.weight[:, :, 0, 0], conv.bias)
