@@ -1,0 +1,1 @@
+"""Other people's files: diffusers folders, OpenAI's CLIP."""
