@@ -66,7 +66,8 @@ def _kinds(secret, port):
                 "sign = spin()",
                 "def negative(picture):\n    return sign * picture",
             ),
-            "timed out",
+            "error",
+            "took longer than 5 seconds",
         ),
         k(
             "stopped",
@@ -90,11 +91,11 @@ def _kinds(secret, port):
             endless,
             does(
                 "import subprocess, time\n"
-                f"x = [subprocess.Popen(['sleep', '{SLEEP}']) for _ in range(45)]\n"
+                f"x = [subprocess.Popen(['sleep', '{SLEEP}']) for _ in range(75)]\n"
                 "time.sleep(100)"
             ),
             "refused",
-            "more than 32 processes",
+            "more than 64 processes",
         ),
         k(
             "disk",
@@ -219,7 +220,7 @@ def _kinds(secret, port):
             reach,
             does("import os; os.chmod('/dev/null', 0o666)"),
             "error",
-            "ead-only file system",
+            "not permitted",
         ),
         k(
             "sets-the-kernel",
@@ -301,7 +302,8 @@ def _kinds(secret, port):
             "sends-a-perfect-looking-result",
             forge,
             does(
-                "import os, numpy as np\nfrom course_lib.grading.wire import Result, pack\n"
+                "import os, numpy as np\n"
+                "from course_lib.grading.serialization import Result, pack\n"
                 "from course_lib.checks.observe import Leaf, Observed\n"
                 "x = Leaf('tensor', 'float32', np.zeros((3, 2, 3), 'f4'))\n"
                 "os.write(3, pack(Result((Observed((x,), (x,)),) * 2)))\nos._exit(0)"
@@ -312,7 +314,7 @@ def _kinds(secret, port):
             "sends-too-few-cases",
             forge,
             does(
-                "import os\nfrom course_lib.grading.wire import Result, pack\n"
+                "import os\nfrom course_lib.grading.serialization import Result, pack\n"
                 "os.write(3, pack(Result(())))\nos._exit(0)"
             ),
             "refused",
@@ -393,13 +395,19 @@ def _kinds(secret, port):
         k("a-list", broken, b"[]", "refused", "not a notebook"),
         k("another-encoding", broken, notebook(RIGHT).decode().encode("utf-16"), "refused"),
         k("deep-json", broken, b"[" * 200_000, "refused"),
-        k("no-source", broken, b'{"cells": [{"cell_type": "code", "source": null}]}', "refused"),
-        k("too-large", broken, b" " * 31_000_000, "refused", "larger than 30 MB"),
+        k("no-source", broken, b'{"cells": [{"cell_type": "code", "source": null}]}', "not found"),
+        k("too-large", broken, b" " * 101_000_000, "refused", "larger than 100 MB"),
         k("deep-code", broken, notebook(RIGHT, deep), "passed", remark="could not be read"),
         k("null-bytes", broken, notebook("x = '\0'", STUB), "not attempted"),
         k("half-a-character", broken, notebook(RIGHT, "x = '\ud800'"), "passed"),
         k("syntax-error", broken, notebook("def (:", RIGHT), "passed", remark="could not be read"),
-        k("syntax-error-in-it", broken, notebook("def negative(picture)\n  return"), "not found"),
+        k(
+            "syntax-error-in-it",
+            broken,
+            notebook("def negative(picture)\n  return"),
+            "not found",
+            "in a cell that Python cannot read: SyntaxError in code cell 1, line 1",
+        ),
         k("stub", broken, notebook(STUB), "not attempted"),
         k("missing", broken, notebook("x = 1"), "not found", "no function is called negative"),
         k(

@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib.checks.find import find_definitions
+from course_lib.checks.code_slice import Notebook
 from course_lib.checks.registry import exercises_of, find
-from course_lib.commands.check_notebook import verdict
+from course_lib.commands.check_notebook import verdicts_of
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -103,14 +103,13 @@ def test_learners_get_no_solution_and_no_output_of_one(path):
 def test_every_exercise_of_a_lesson_is_in_it_and_every_stub_has_its_check(path):
     lesson = read_lesson(path)
     blanks = [c.source for c in lesson_cells(lesson, solve=False) if c.cell_type == "code"]
-    found = find_definitions(blanks)
-    solved = find_definitions(
-        [c.source for c in lesson_cells(lesson, solve=True) if c.cell_type == "code"]
-    )
+    found = Notebook(blanks)
+    solved = Notebook([c.source for c in lesson_cells(lesson, solve=True) if c.cell_type == "code"])
+    verdicts = verdicts_of(exercises_of(lesson.number), solved)
     for exercise in exercises_of(lesson.number):
-        assert found.status(exercise.name) == "not attempted"
+        assert found.find(exercise).state == "not attempted"
         assert f'check("{exercise.id}", {exercise.name})' in "\n".join(blanks)
-        assert verdict(exercise, solved).status == "passed", exercise.id
+        assert verdicts[exercise.id].status == "passed", verdicts[exercise.id]
 
 
 @every_lesson
@@ -207,7 +206,7 @@ def test_cells_split_reordered_and_doubled_still_check(toy):
     early = [*cells[: at - 1], cells[at], cells[at - 1], *cells[at + 1 :]]
     for variant in (split, doubled, early):
         assert "Lesson 00: 1 of 1 exercises passed" in run(variant)
-        assert find_definitions(variant).status("negative") == "written"
+        assert Notebook(variant).find(find("00.negative")).state == "written"
 
 
 def test_a_second_try_after_a_wrong_one_counts(toy):

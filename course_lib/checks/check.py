@@ -11,6 +11,7 @@ from course_lib.checks.stubs import is_stub_object
 from course_lib.checks.time_limit import TooSlow, within
 
 __all__ = ["check", "examine", "progress", "summary"]
+_MOST_LINES = 20
 
 
 def check(exercise_id: str, answer: Any) -> Any:
@@ -45,8 +46,19 @@ def _check(exercise: Exercise, answer: Any) -> Any:
         return answer
     said = "not attempted yet" if verdict.status == "not attempted" else f"not yet: {verdict.words}"
     print(f"{exercise.id}  {said}")
+    print(printed_by(verdict), end="")
     print(f"The lesson goes on with the course's own {exercise.name}.")
     return exercise.reference
+
+
+def printed_by(verdict: Verdict) -> str:
+    """What a failing answer printed, in at most 20 lines, or ""."""
+    lines = verdict.printed.splitlines()
+    if not any(line.strip() for line in lines):
+        return ""
+    more = [f"... ({len(lines) - _MOST_LINES} lines more)"] if len(lines) > _MOST_LINES else []
+    shown = "".join(f"    {line}\n" for line in (*lines[:_MOST_LINES], *more))
+    return f"  It printed:\n{shown}"
 
 
 def _points(n: int) -> str:

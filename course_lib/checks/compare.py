@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from course_lib.checks.exercise import Case, Exercise, plain_call
 from course_lib.checks.observe import Failure, Leaf, Observed, observe
+from course_lib.checks.stubs import STUB_MESSAGE
 from course_lib.checks.words import describe_case, differing_values, wrong_shape
 
 Status = Literal["passed", "failed", "error", "not attempted"]
@@ -22,11 +23,15 @@ Status = Literal["passed", "failed", "error", "not attempted"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of an answer: a status, the sentence for the learner, the named mistake if any."""
+    """What came of an answer: a status, the sentence for the learner, the named mistake if any.
+
+    `printed` is what it printed in the first case that went wrong.
+    """
 
     status: Status
     words: str = ""
     mistake: str = ""
+    printed: str = ""
 
 
 def judge(exercise: Exercise, seen: Sequence[Observed], seed: int) -> Verdict:
@@ -34,19 +39,25 @@ def judge(exercise: Exercise, seen: Sequence[Observed], seed: int) -> Verdict:
     cases, wanted, wrongs = _expected(exercise, seed)
     if len(seen) != len(cases):
         raise ValueError(f"{exercise.id}: {len(cases)} cases, but {len(seen)} results to judge")
-    failures = [o.failure for o in seen if o.failure]
-    if failures and failures[0].type == "NotImplementedError":
+    if seen and all(o.failure and _is_the_stub(o.failure) for o in seen):
         return Verdict("not attempted")
     complaints = [complaint(w, s, exercise.tolerance) for w, s in zip(wanted, seen, strict=True)]
     if not any(complaints):
         return Verdict("passed")
+    first = next(i for i, words in enumerate(complaints) if words)
+    printed = seen[first].printed
     for wrong, gave in zip(exercise.wrong, wrongs, strict=True):
         if all(_same(g, s, exercise.tolerance) for g, s in zip(gave, seen, strict=True)):
-            return Verdict("failed", wrong.hint, wrong.name)
-    first = next(i for i, words in enumerate(complaints) if words)
+            return Verdict("failed", wrong.hint, wrong.name, printed)
     names = _argument_names(exercise)
     status: Status = "error" if seen[first].failure else "failed"
-    return Verdict(status, describe_case(cases[first], names) + complaints[first])
+    words = describe_case(cases[first], names) + complaints[first]
+    return Verdict(status, words, printed=printed)
+
+
+def _is_the_stub(failure: Failure) -> bool:
+    """The line that every blank exercise is handed out with; not an exception of torch's own."""
+    return (failure.type, failure.message) == ("NotImplementedError", STUB_MESSAGE)
 
 
 @lru_cache(maxsize=64)
@@ -68,7 +79,7 @@ def _expected(
 def complaint(wanted: Observed, seen: Observed, tolerance: float) -> str:
     """What is wrong with one result, in words; "" if it is right."""
     if seen.failure:
-        return _about_failure(seen.failure)
+        return about_failure(seen.failure)
     if [leaf.kind for leaf in seen.values] == ["None"] != [leaf.kind for leaf in wanted.values]:
         if seen.printed.strip():
             return "it prints something but gives back nothing. Use `return` in place of `print`."
@@ -90,10 +101,14 @@ def complaint(wanted: Observed, seen: Observed, tolerance: float) -> str:
     return next((words for w, s in pairs if (words := _about_leaf(w, s, tolerance))), "")
 
 
-def _about_failure(failure: Failure) -> str:
+def about_failure(failure: Failure) -> str:
+    """An exception in words: "it stopped with ValueError: ... (line 3 of its cell: `...`)"."""
     message = f"{failure.type}: {failure.message}" if failure.message else failure.type
     at = f" (line {failure.line} of its cell: `{failure.code}`)" if failure.code else ""
-    return f"it stopped with {message}{at}"
+    hint = ""
+    if _is_the_stub(failure):
+        hint = ". The line that was there for you is still reached: does every path `return`?"
+    return f"it stopped with {message}{at}{hint}"
 
 
 def _count(values: tuple[Leaf, ...]) -> str:

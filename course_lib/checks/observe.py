@@ -8,6 +8,7 @@ result outside (compare.py).
 import contextlib
 import io
 import linecache
+import sys
 import sysconfig
 import traceback
 import warnings
@@ -111,16 +112,33 @@ def observe(exercise: Exercise, answer: Answer, case: Case) -> Observed:
     printed = io.StringIO()
     values: tuple[Leaf, ...] = ()
     failure = None
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), _no_breakpoints():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         try:
             with contextlib.redirect_stdout(printed):
                 values = tuple(_few(leaves(exercise.probe(answer, case))))
         except (Exception, SystemExit) as error:
-            failure = _failure(error)
+            failure = failure_of(error)
     arguments = tuple(leaf for leaf in leaves(case) if leaf.kind in ("tensor", "array", "list"))
     return Observed(values, arguments, printed.getvalue()[:2000], failure)
+
+
+@contextlib.contextmanager
+def _no_breakpoints() -> Iterator[None]:
+    """A debugger's prompt would be captured here, and wait for an answer that cannot come."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError(
+            "breakpoint() does not work inside check. Call your function in a cell of its own and "
+            "debug it there."
+        )
+
+    before, sys.breakpointhook = sys.breakpointhook, refuse
+    try:
+        yield
+    finally:
+        sys.breakpointhook = before
 
 
 def _few(found: Iterator[Leaf]) -> Iterator[Leaf]:
@@ -130,8 +148,12 @@ def _few(found: Iterator[Leaf]) -> Iterator[Leaf]:
         yield leaf
 
 
-def _failure(error: BaseException) -> Failure:
-    lines = str(error).strip().splitlines()
+def failure_of(error: BaseException) -> Failure:
+    """An exception as plain data, with the learner's line that it came from."""
+    try:
+        lines = str(error).strip().splitlines()
+    except BaseException:
+        lines = ["(its message cannot be shown)"]
     line, code = _learners_line(error.__traceback__)
     return Failure(type(error).__name__, lines[-1] if lines else "", line, code)
 

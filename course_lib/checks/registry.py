@@ -2,6 +2,7 @@
 
 import difflib
 import pkgutil
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib import import_module
 
@@ -27,6 +28,25 @@ def exercises_of(lesson: str) -> tuple[Exercise, ...]:
 def all_exercises() -> tuple[Exercise, ...]:
     """Every exercise of the course."""
     return tuple(exercise for lesson in lessons() for exercise in exercises_of(lesson))
+
+
+def lesson_of(
+    file_name: str, names: Collection[str], checked: Collection[str], wanted: Sequence[str] = ()
+) -> str:
+    """The lesson that a notebook belongs to, or "" if it holds no exercise of the course.
+
+    What is in it comes first: the exercises it hands to `check`, and the names it defines. Where
+    two lessons have as much, or none has any, the digits that the file's name begins with decide.
+    """
+    known = wanted or lessons()
+    points = {
+        n: sum((e.name in names) + 2 * (e.id in checked) for e in exercises_of(n)) for n in known
+    }
+    most = max(points.values(), default=0)
+    best = [n for n in known if points[n] == most]
+    if not most:
+        return file_name[:2] if file_name[:2] in known and file_name[2:3] in ("_", "-", ".") else ""
+    return next((n for n in best if file_name.startswith(n)), best[0])
 
 
 def find(exercise_id: str) -> Exercise:

@@ -77,6 +77,7 @@ def _insist(frame: FrameType | None) -> None:
 def _by_thread(seconds: float, call: Callable[[], T]) -> T:
     results: list[T] = []
     errors: list[BaseException] = []
+    out = sys.stdout
 
     def run() -> None:
         try:
@@ -93,6 +94,7 @@ def _by_thread(seconds: float, call: Callable[[], T]) -> T:
                 ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TooSlow)
             )
             thread.join(0.2)
+        sys.stdout = out  # what still runs may hold it captured
         raise TooSlow
     if errors:
         raise errors[0]

@@ -1,19 +1,16 @@
 """`course check`: a learner's own notebook, its exercises run and their state in a table."""
 
 import argparse
-import ast
-import linecache
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from course_lib.checks.check import examine
-from course_lib.checks.compare import Verdict
+from course_lib.checks.cells import read_notebook
+from course_lib.checks.check import examine, printed_by
+from course_lib.checks.code_slice import CodeSlice, Notebook
+from course_lib.checks.compare import Verdict, about_failure
 from course_lib.checks.exercise import Exercise
-from course_lib.checks.find import Found, find_definitions, read_code_cells
-from course_lib.checks.registry import all_exercises, exercises_of
-
-_FILE = "<your notebook>"
+from course_lib.checks.registry import exercises_of, lesson_of
+from course_lib.checks.run_slice import NoAnswer, answer_of, as_main_module, in_order
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,69 +20,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a row for each exercise of the notebook's lesson; 0 when every one is right."""
-    found = find_definitions(read_code_cells(options.notebook))
-    exercises = exercises_of(options.notebook.name[:2]) or tuple(
-        e for e in all_exercises() if e.name in found.definitions
-    )
-    if not exercises:
+    notebook = Notebook(read_notebook(options.notebook))
+    lesson = lesson_of(options.notebook.name, notebook.names(), notebook.exercise_ids())
+    if not lesson:
         raise ValueError(
             f"{options.notebook} defines no exercise of this course. Usual cause: the functions "
             "were renamed, or it is another notebook."
         )
+    exercises = exercises_of(lesson)
     print(f"Runs the definitions in {options.notebook}: only check notebooks that you trust.")
-    verdicts = verdicts_of(exercises, found)
+    verdicts = verdicts_of(exercises, notebook)
     width = max(len(e.id) for e in exercises)
-    for e, v in verdicts:
+    for e in exercises:
+        v = verdicts[e.id]
         earned = e.points if v.status == "passed" else 0
         print(f"{e.id:{width}}  {v.status:13}  {earned}/{e.points}  {v.words}".rstrip())
-    passed = [e for e, v in verdicts if v.status == "passed"]
+        print(printed_by(v), end="")
+    passed = [e for e in exercises if verdicts[e.id].status == "passed"]
     print(
         f"{len(passed)} of {len(exercises)} exercises, {sum(e.points for e in passed)} of "
         f"{sum(e.points for e in exercises)} points."
     )
-    for words in found.broken:
+    for words, _ in notebook.broken:
         print(f"A cell could not be read and was left out: {words}")
     return int(len(passed) < len(exercises))
 
 
-def verdicts_of(exercises: Sequence[Exercise], found: Found) -> list[tuple[Exercise, Verdict]]:
-    """Each exercise's, and as in the lesson one mistake costs one exercise.
-
-    What fails is tried again with the course's own parts in place of the others that are not right.
-    """
-    first = [(e, verdict(e, found)) for e in exercises]
-    bad = [e for e, v in first if v.status != "passed"]
-    verdicts = []
-    for e, v in first:
-        others = [b for b in bad if b is not e]
-        if v.status not in ("passed", "not attempted") and others:
-            second = verdict(e, found, others)
-            v = second if second.status == "passed" else v
-        verdicts.append((e, v))
-    return verdicts
+def verdicts_of(exercises: Sequence[Exercise], notebook: Notebook) -> dict[str, Verdict]:
+    """The verdict on each exercise, by id. Runs the notebook's code in this process."""
+    found = {e.id: notebook.find(e) for e in exercises}
+    tried = in_order(
+        exercises, lambda e: found[e.id].slices, _attempt, lambda v: v.status == "passed"
+    )
+    for e in exercises:
+        if e.id not in tried:
+            missing = found[e.id].state == "not found"
+            tried[e.id] = Verdict("error" if missing else "not attempted", found[e.id].words)
+    return tried
 
 
-def verdict(exercise: Exercise, found: Found, stand_ins: Sequence[Exercise] = ()) -> Verdict:
-    """What becomes of one exercise when the notebook's definitions are run.
-
-    `stand_ins` are others whose names then mean the course's own parts.
-    """
-    state = found.status(exercise.name)
-    if state == "not attempted":
-        return Verdict("not attempted")
-    if state == "not found":
-        return Verdict("error", f"no function is called {exercise.name}")
-    names: dict[str, Any] = {"__name__": "notebook"}
-    linecache.cache[_FILE] = (len(found.code), None, found.code.splitlines(True), _FILE)
-    stopped = ""
-    for node in ast.parse(found.code).body:  # one by one: a constant may lean on what is not run
+def _attempt(exercise: Exercise, code: CodeSlice, stand_ins: tuple[Exercise, ...]) -> Verdict:
+    with as_main_module() as module:
         try:
-            exec(compile(ast.Module([node], []), _FILE, "exec"), names)
-        except Exception as error:
-            stopped = stopped or repr(error)
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                break
-    names |= {other.name: other.reference for other in stand_ins}
-    if exercise.name not in names:
-        return Verdict("error", f"its imports and definitions stop with {stopped}")
-    return examine(exercise, names[exercise.name])
+            answer, stopped = answer_of(code, exercise, stand_ins, module)
+        except NoAnswer as none:
+            return Verdict("error", f"its imports and definitions: {about_failure(none.failure)}")
+        verdict = examine(exercise, answer)
+    if stopped and verdict.status not in ("passed", "not attempted"):
+        words = f"{verdict.words} Before that, {about_failure(stopped)}."
+        return Verdict(verdict.status, words, verdict.mistake, verdict.printed)
+    return verdict

@@ -1,19 +1,20 @@
 """One student's notebook of one lesson: a row for each exercise, whatever happens."""
 
 import threading
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from course_lib.checks.compare import judge
+from course_lib.checks.check import printed_by
+from course_lib.checks.code_slice import CodeSlice
+from course_lib.checks.compare import Verdict, about_failure, judge
 from course_lib.checks.exercise import Exercise
+from course_lib.checks.observe import Failure
 from course_lib.checks.registry import exercises_of
-from course_lib.grading import originality
-from course_lib.grading.runner import Runner
-from course_lib.grading.slices import Notebook, Part
-from course_lib.grading.submissions import Handed
-from course_lib.grading.wire import Result, unpack
+from course_lib.checks.run_slice import in_order
+from course_lib.grading.runner import Reader, ReadNotebook, StudentRuns
+from course_lib.grading.serialization import Result, unpack
+from course_lib.grading.submissions import Submission
 
 Status = Literal[
     "passed",
@@ -27,191 +28,165 @@ Status = Literal[
     "refused",
 ]
 _PATIENCE = 4  # times an exercise's own limit: many run at once, and each forks first
+_MOST_CODE = 4000  # characters of an answer on a student's page
 _judging = threading.Lock()  # judge puts torch's random state aside and back: one at a time
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one exercise. `words` is for the student, `remarks` are for the instructor."""
+    """What became of one exercise. `words`, `printed` and `code` are for the student, `remarks` are
+    for the instructor; `shape` is the answer's structure, to compare with others.
+    """
 
     student: str
     exercise: str
     status: Status
-    points: int
+    points: int | float
     of: int
     seconds: float = 0.0
     words: str = ""
     mistake: str = ""
+    printed: str = ""
+    code: str = ""
     remarks: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
     file: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; `Row(**values)` again, with `remarks` made a tuple."""
+        """Plain values; `from_json` makes a row of them again."""
         return asdict(self)
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> "Row":
+        """The row that `as_json` wrote."""
+        tuples = {name: tuple(values[name]) for name in ("remarks", "shape")}
+        return Row(**{**values, **tuples})
 
 
 @dataclass(frozen=True)
-class _Verdict:
+class _Marked:
     status: Status
     words: str = ""
     mistake: str = ""
+    printed: str = ""
     remarks: tuple[str, ...] = ()
-
-
-@dataclass
-class _Time:
-    """What is left of a submission's seconds."""
-
-    until: float
-
-    def for_one(self, exercise: Exercise) -> float:
-        return min(self.until - time.monotonic(), _PATIENCE * exercise.seconds)
+    code: str = ""
+    seconds: float = 0.0
 
 
 def mark(
-    runner: Runner, student: str, lesson: str, handed: Sequence[Handed], seed: int, timeout: float
+    reader: Reader,
+    runs: StudentRuns,
+    student: str,
+    lesson: str,
+    submissions: Sequence[Submission],
+    seed: int,
+    timeout: float,
 ) -> list[Row]:
-    """The rows of one lesson, in its order. Never raises for anything a student did."""
+    """The rows of one lesson, in its order. Never raises for anything that a student did."""
     exercises = exercises_of(lesson)
-    file, notebook, why = _choose(handed, exercises)
-    if notebook is None:
-        status: Status = "refused" if handed else "not found"
-        words = why or f"there is no notebook of lesson {lesson}"
-        return [_row(student, e, _Verdict(status, words), 0.0, file) for e in exercises]
-    several = (f"{len(handed)} notebooks of this lesson; this one counts",) * (len(handed) > 1)
-    clock = _Time(time.monotonic() + timeout)
-    parts = {e.id: notebook.part(e) for e in exercises}
-    verdicts: dict[str, _Verdict] = {}
-    seconds: dict[str, float] = {}
-    for e in exercises:
-        started = time.monotonic()
-        verdicts[e.id] = _verdict(runner, e, parts[e.id], (), seed, clock)
-        seconds[e.id] = time.monotonic() - started
-    for e, helpers in _held_up(exercises, parts, verdicts):
-        started = time.monotonic()
-        again = _verdict(runner, e, parts[e.id], helpers, seed, clock)
-        seconds[e.id] += time.monotonic() - started
-        names = ", ".join(h[3:] for h in helpers)
-        said = f"was tried with the course's own {names}, as the lesson does"
-        verdicts[e.id] = _with_remarks(again, (said,))
-    broken = tuple(f"a cell could not be read: {words}" for words in notebook.broken)
-    return [
-        _row(student, e, _with_remarks(verdicts[e.id], several + broken), seconds[e.id], file)
-        for e in exercises
-    ]
+    file, notebook = _choose(reader, lesson, submissions)
+    if notebook.error or not submissions:
+        status: Status = "refused" if submissions else "not found"
+        words = notebook.error or f"there is no notebook of lesson {lesson}"
+        return [Row(student, e.id, status, 0, e.points, words=words, file=file) for e in exercises]
+    left = timeout
 
+    def attempt(e: Exercise, code: CodeSlice, stand_ins: tuple[Exercise, ...]) -> _Marked:
+        nonlocal left
+        seconds = min(left, _PATIENCE * e.seconds)
+        if seconds <= 0:
+            words = "the notebook's time was used up before this one's turn"
+            return _Marked("timed out", words, code=code.source)
+        outcome, took = runs.run(e, code, stand_ins, seed, seconds)
+        left -= took
+        if outcome.end == "done":
+            marked = _judged(e, outcome.data, seed)
+        else:
+            marked = _Marked(outcome.end, outcome.words)
+        used = [s.name for s in stand_ins if marked.status == "passed" and _mentions(code, s)]
+        with_own = f"was tried with the course's own {', '.join(used)}, as the lesson does"
+        remarks = marked.remarks + ((with_own,) if used else ())
+        return replace(marked, remarks=remarks, code=code.source, seconds=took)
 
-def _row(student: str, e: Exercise, verdict: _Verdict, seconds: float, file: str) -> Row:
-    points = e.points if verdict.status == "passed" else 0
-    return Row(
-        student,
-        e.id,
-        verdict.status,
-        points,
-        e.points,
-        round(seconds, 2),
-        verdict.words,
-        verdict.mistake,
-        verdict.remarks,
-        file,
+    marked = in_order(
+        exercises,
+        lambda e: notebook.exercises[e.id].slices,
+        attempt,
+        lambda m: m.status == "passed",
     )
-
-
-def _with_remarks(verdict: _Verdict, more: tuple[str, ...]) -> _Verdict:
-    remarks = verdict.remarks + more
-    return _Verdict(verdict.status, verdict.words, verdict.mistake, remarks)
+    more = [f"a cell could not be read: {words}" for words in notebook.broken]
+    if len(submissions) > 1:
+        more.insert(0, f"{len(submissions)} notebooks of this lesson; this one counts: {file}")
+    rows = []
+    for e in exercises:
+        reading = notebook.exercises[e.id]
+        state: Status = "not found" if reading.state == "not found" else "not attempted"
+        m = marked.get(e.id, _Marked(state, reading.words))
+        remarks = tuple(dict.fromkeys((*reading.remarks, *m.remarks, *more)))
+        rows.append(
+            Row(
+                student,
+                e.id,
+                m.status,
+                e.points if m.status == "passed" else 0,
+                e.points,
+                round(m.seconds, 2),
+                m.words,
+                m.mistake,
+                m.printed,
+                m.code[:_MOST_CODE],
+                remarks,
+                tuple(reading.shape),
+                file,
+            )
+        )
+    return rows
 
 
 def _choose(
-    handed: Sequence[Handed], exercises: Sequence[Exercise]
-) -> tuple[str, Notebook | None, str]:
-    """The notebook with the most exercises written; of equals, the last by name."""
-    best: tuple[int, str, Notebook] | None = None
-    why = ""
-    for one in sorted(handed, key=lambda h: h.file):
-        try:
-            notebook = one.notebook()
-            written = sum(notebook.part(e).state == "written" for e in exercises)
-        except (ValueError, RecursionError, MemoryError) as error:
-            why = str(error) or type(error).__name__
-            continue
-        if best is None or written >= best[0]:
-            best = (written, one.file, notebook)
-    if best is None:
-        return (handed[-1].file if handed else ""), None, why
-    return best[1], best[2], ""
+    reader: Reader, lesson: str, submissions: Sequence[Submission]
+) -> tuple[str, ReadNotebook]:
+    """The notebook with the most exercises written; of equals the newest, which comes last."""
+    best: tuple[str, ReadNotebook] = ("", ReadNotebook(error="" if not submissions else "empty"))
+    for one in submissions:
+        if one.refused:
+            read = ReadNotebook(error=one.refused)
+        else:
+            read = reader.read(one.file, one.content(), (lesson,), lesson)
+        if best[1].error or (not read.error and read.written >= best[1].written):
+            best = (one.file, read)
+    return best
 
 
-def _held_up(
-    exercises: Sequence[Exercise], parts: dict[str, Part], verdicts: dict[str, _Verdict]
-) -> list[tuple[Exercise, tuple[str, ...]]]:
-    """Exercises that did not pass and use others that did not: one mistake must cost one exercise.
-
-    In the notebook `check` leaves the course's own part behind in place of a wrong one.
-    """
-    missing = {e.name: e.id for e in exercises if verdicts[e.id].status != "passed"}
-    found = []
-    for e in exercises:
-        if e.name in missing and parts[e.id].state == "written":
-            used = sorted(missing[n] for n in parts[e.id].needs & set(missing) if n != e.name)
-            if used:
-                found.append((e, tuple(used)))
-    return found
+def _mentions(code: CodeSlice, other: Exercise) -> bool:
+    return any(other.name in text for text in code.cells.values())
 
 
-def _verdict(
-    runner: Runner,
-    exercise: Exercise,
-    part: Part,
-    stand_in: tuple[str, ...],
-    seed: int,
-    clock: _Time,
-) -> _Verdict:
-    if part.state == "not found":
-        words = f"no function is called {exercise.name}"
-        return _Verdict(part.state, "; ".join((words, *part.remarks)))
-    if part.state == "not attempted":
-        return _Verdict("not attempted")
-    seconds = clock.for_one(exercise)
-    if seconds <= 0:
-        return _Verdict("timed out", "the notebook's time was used up before this one's turn")
-    outcome = runner.run(
-        {
-            "exercise": exercise.id,
-            "code": list(part.code),
-            "name": part.name,
-            "stand_in": list(stand_in),
-            "seed": seed,
-        },
-        seconds,
-    )
-    remarks = part.remarks + originality.remarks(exercise, part.name, part.code)
-    if outcome.end != "done":
-        return _Verdict(outcome.end, outcome.words, "", remarks)
+def _judged(exercise: Exercise, data: bytes, seed: int) -> _Marked:
     try:
-        result = unpack(outcome.data)
-        verdict = _judged(exercise, result, seed)
+        result = unpack(data)
+        marked = _verdict(exercise, result, seed)
     except Exception as error:  # values that fit nowhere: whoever made them meant to
-        return _Verdict("refused", f"{error}"[:300], "", remarks)
-    return _with_remarks(verdict, tuple(dict.fromkeys(remarks + result.own)))
+        return _Marked("refused", f"{error}"[:300])
+    own = f"calls the course's own {exercise.name}"
+    return replace(marked, remarks=(own,) if result.own else ())
 
 
-def _judged(exercise: Exercise, result: Result, seed: int) -> _Verdict:
+def _verdict(exercise: Exercise, result: Result, seed: int) -> _Marked:
     setup = result.setup
-    stopped = (
-        f"its imports and definitions stop with {setup.type}: {setup.message}" if setup else ""
-    )
+    stopped = f"its imports and definitions: {about_failure(setup)}" if setup else ""
     if setup and not result.observed:
-        return _Verdict("out of memory" if _memory(setup) else "error", stopped)
+        return _Marked("out of memory" if _memory(setup) else "error", stopped)
     with _judging:
-        verdict = judge(exercise, result.observed, seed)
-    if verdict.status == "passed":
-        return _Verdict("passed")
-    words = f"{verdict.words} Also, {stopped}." if stopped else verdict.words
+        verdict: Verdict = judge(exercise, result.observed, seed)
+    if verdict.status in ("passed", "not attempted"):
+        return _Marked(verdict.status)
+    words = f"{verdict.words} Before that, {stopped}." if stopped else verdict.words
     if any(o.failure and _memory(o.failure) for o in result.observed):
-        return _Verdict("out of memory", words)
-    return _Verdict(verdict.status, words, verdict.mistake)
+        return _Marked("out of memory", words)
+    return _Marked(verdict.status, words, verdict.mistake, printed_by(verdict))
 
 
-def _memory(failure: Any) -> bool:
+def _memory(failure: Failure) -> bool:
     return failure.type == "MemoryError" or "allocate memory" in failure.message

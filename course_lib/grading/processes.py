@@ -2,30 +2,29 @@
 
 import os
 import signal
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_COUNTED = ("Pss_Anon:", "Pss_Shmem:")  # a page shared by two forks counts half for each
 
 
 @dataclass(frozen=True)
 class Usage:
-    """How many processes, and their memory in bytes beyond what they share with files."""
+    """How many processes and threads, and their memory in bytes beyond pages of files."""
 
-    processes: int
+    threads: int
     memory: int
 
 
-def family(roots: Iterable[int]) -> set[int]:
-    """Those processes and all that come from them, however they are called by now."""
+def family(root: int) -> set[int]:
+    """A process and all that come from it, however they are called by now."""
     children: dict[int, list[int]] = {}
     for entry in os.scandir(_PROC):
         if entry.name.isdigit():
-            parent = _parent(int(entry.name))
-            children.setdefault(parent, []).append(int(entry.name))
+            children.setdefault(_field(int(entry.name), 1), []).append(int(entry.name))
     found: set[int] = set()
-    waiting = list(roots)
+    waiting = [root]
     while waiting:
         pid = waiting.pop()
         if pid not in found:
@@ -34,24 +33,23 @@ def family(roots: Iterable[int]) -> set[int]:
     return found
 
 
-def usage(roots: Iterable[int]) -> Usage:
+def usage(root: int) -> Usage:
     """The usage of a family."""
-    pids = family(roots)
-    return Usage(len(pids), sum(_memory(pid) for pid in pids))
+    pids = family(root)
+    return Usage(sum(_field(p, 17) for p in pids), sum(_memory(p) for p in pids))
 
 
-def kill_family(roots: Iterable[int]) -> None:
-    """SIGKILL to all of them, again until nobody new has come; for where no namespace does it."""
-    roots = tuple(roots)
+def kill_family(root: int) -> None:
+    """SIGKILL to all of them, again until nobody new has come."""
     for _ in range(20):
-        alive = [pid for pid in family(roots) if (_PROC / str(pid)).exists() and _kill(pid)]
+        alive = [pid for pid in family(root) if _kill(pid)]
         if not alive:
             return
 
 
 def _kill(pid: int) -> bool:
     """Whether it was there to be killed; a zombie counts as gone."""
-    if _state(pid) in ("Z", "X", ""):
+    if _fields(pid)[:1] in ([], ["Z"], ["X"]):
         return False
     try:
         os.kill(pid, signal.SIGKILL)
@@ -60,45 +58,40 @@ def _kill(pid: int) -> bool:
     return True
 
 
+def first_to_go(root: int) -> None:
+    """If the machine's memory ends, the kernel is to end these processes first."""
+    for pid in family(root):
+        try:
+            (_PROC / str(pid) / "oom_score_adj").write_text("1000")
+        except OSError:
+            pass  # it has just ended
+
+
 def threads_on_this_machine() -> int:
-    """Threads of everybody, for a ceiling that leaves other programs alone."""
-    return sum(_fields(int(e.name), 17) for e in os.scandir(_PROC) if e.name.isdigit())
+    """Threads of everybody."""
+    return sum(_field(int(e.name), 17) for e in os.scandir(_PROC) if e.name.isdigit())
 
 
-def _stat(pid: int) -> list[str]:
+def _fields(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the name, which may hold spaces and brackets itself."""
     try:
-        return (
-            (_PROC / str(pid) / "stat")
-            .read_bytes()
-            .decode("ascii", "replace")
-            .rpartition(")")[2]
-            .split()
-        )
+        stat = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return []
+    return stat.decode("ascii", "replace").rpartition(")")[2].split()
 
 
-def _fields(pid: int, index: int) -> int:
-    fields = _stat(pid)
+def _field(pid: int, index: int) -> int:
+    fields = _fields(pid)
     return int(fields[index]) if len(fields) > index else 0
 
 
-def _parent(pid: int) -> int:
-    return _fields(pid, 1)
-
-
-def _state(pid: int) -> str:
-    fields = _stat(pid)
-    return fields[0] if fields else ""
-
-
 def _memory(pid: int) -> int:
-    """Private and shared anonymous memory; pages of files (torch's libraries) cost nobody twice."""
+    """Anonymous and shared memory; pages of files (torch's libraries) cost nobody twice."""
     total = 0
     try:
-        for line in (_PROC / str(pid) / "status").read_text().splitlines():
-            if line.startswith(("RssAnon:", "RssShmem:")):
+        for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+            if line.startswith(_COUNTED):
                 total += int(line.split()[1]) * 1024
     except (OSError, ValueError):
         return 0

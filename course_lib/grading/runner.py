@@ -1,245 +1,199 @@
-"""Run one exercise of one notebook: in a sandbox of its own, watched, ended whole.
+"""Read notebooks and run their exercises, in sandboxes; several at a time from several threads."""
 
-torch is imported once, in the fork server (zygote.py), however many notebooks there are. Each run
-gets a new sandbox and a new fork, so no run can meet another, not even of the same student.
-"""
-
-import contextlib
-import fcntl
 import json
-import os
-import selectors
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import course_lib
-from course_lib.grading.processes import kill_family, threads_on_this_machine, usage
-from course_lib.grading.sandbox import Bubblewrap, NoSandbox, Place, package_folders
-from course_lib.grading.wire import MOST_BYTES
-from course_lib.grading.worker import Job
+from course_lib.checks.code_slice import CodeSlice, State
+from course_lib.checks.exercise import Exercise
+from course_lib.grading.processes import threads_on_this_machine
+from course_lib.grading.sandbox import MOST_THREADS, End, Ended, Sandbox
+from course_lib.grading.serialization import MOST_BYTES
 
-End = Literal["done", "timed out", "out of memory", "crashed", "refused"]
-MOST_PROCESSES = 32
-_LOOK_EVERY = 0.2  # seconds
-_READ_AT_ONCE = 1 << 20
-_START_LIMIT = 300.0  # seconds: importing torch on a busy machine
+_READING_LIMIT = 20.0  # seconds, for one notebook
+_READING_MEMORY = 2 << 30  # bytes
+_COUNTED_PER_SANDBOX = (5, 14)  # from this kernel on, a limit of processes is the sandbox's own
 
 
-class Stopped(Exception):
-    """The grader was interrupted while this ran."""
+@dataclass(frozen=True)
+class Reading:
+    """What a notebook holds for one exercise, as `Found`, and the shape of its answer."""
+
+    state: State
+    slices: tuple[CodeSlice, ...] = ()
+    words: str = ""
+    remarks: tuple[str, ...] = ()
+    shape: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class ReadNotebook:
+    """A notebook of one lesson, "" for none. `error`: why it cannot be read."""
+
+    lesson: str = ""
+    exercises: dict[str, Reading] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def written(self) -> int:
+        """How many exercises are written."""
+        return sum(r.state == "written" for r in self.exercises.values())
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, a sentence about it, the bytes it sent, and the seconds it took."""
+    """How a run ended, a sentence about it, and the bytes it sent."""
 
     end: End
     words: str
-    data: bytes
-    seconds: float
+    data: bytes = b""
 
 
-class Runner:
-    """Runs jobs, several at a time if called from several threads. Use it with `with`.
+class Reader:
+    """Reads notebooks, one at a time, in a sandbox where none of their code is run."""
 
-    Raises OSError at once where the sandbox cannot work.
-    """
-
-    def __init__(self, lessons: Sequence[str], *, protected: bool = True, memory: int = 3 << 30):
-        if sys.platform != "linux":
-            raise ValueError("grading runs notebooks on Linux only (on Windows: inside WSL 2)")
-        self._protected, self._memory = protected, memory
-        self._runs = 0
+    def __init__(self, *, protected: bool, stopped: threading.Event) -> None:
+        self._settings = {"protected": protected, "stopped": stopped, "memory": _READING_MEMORY}
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._processes = threads_on_this_machine() + 500
-        if protected:
-            Bubblewrap().__exit__(None, None, None)
-        self._start(lessons)
-        self._folder = tempfile.TemporaryDirectory(prefix="course-grade-")
+        self._sandbox: Sandbox | None = None
 
-    def _start(self, lessons: Sequence[str]) -> None:
-        ours, theirs = socket.socketpair()
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "course_lib.grading.zygote", str(theirs.fileno()), *lessons],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-            cwd="/",
-            env=_bare_environment(),
+    def read(
+        self, file: str, content: bytes, lessons: Sequence[str], lesson: str = ""
+    ) -> ReadNotebook:
+        """A notebook's exercises. Never raises for anything that stands in it."""
+        header = {"file": file, "lessons": list(lessons), "lesson": lesson}
+        with self._lock:
+            if self._sandbox is None:
+                self._sandbox = _sandbox("reader", (), self._settings)
+            try:
+                question = json.dumps(header).encode() + b"\n" + content
+                answer = self._sandbox.ask(question, _READING_LIMIT)
+            except Ended as ended:
+                self.close()
+                return ReadNotebook(error=f"it could not be read: {ended.end}")
+        return _reading(json.loads(answer))
+
+    def close(self) -> None:
+        """End its process; the next notebook gets a new one."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = None
+
+
+def _reading(said: dict[str, Any]) -> ReadNotebook:
+    if "error" in said:
+        return ReadNotebook(error=str(said["error"])[:500])
+    texts = {int(n): text for n, text in said["cells"].items()}
+    exercises = {
+        name: Reading(
+            one["state"],
+            tuple(_slice(code, texts) for code in one["slices"]),
+            one["words"],
+            tuple(one["remarks"]),
+            frozenset(one["shape"]),
         )
-        theirs.close()
-        self._talk = ours
-        ours.settimeout(_START_LIMIT)
-        if ours.recv(1) != b"r":
-            _, said = self._server.communicate()
-            raise ValueError(f"the fork server does not start: {said.decode(errors='replace')}")
+        for name, one in said["exercises"].items()
+    }
+    return ReadNotebook(said["lesson"], exercises, tuple(said["broken"]))
 
-    def __enter__(self) -> "Runner":
+
+def _slice(code: dict[str, Any], texts: dict[int, str]) -> CodeSlice:
+    chosen = tuple((cell, index) for cell, index in code["chosen"])
+    cells = {n: texts[n] for n in code["cells"]}
+    return CodeSlice(code["name"], cells, chosen, code["checked"], code["source"])
+
+
+def _sandbox(module: str, arguments: tuple[str, ...], settings: dict[str, Any]) -> Sandbox:
+    return Sandbox(f"course_lib.grading.{module}", arguments, **settings)
+
+
+class StudentRuns:
+    """The runs of one student: one sandbox, and a new one after a run that broke it."""
+
+    def __init__(
+        self, lessons: Sequence[str], *, protected: bool, memory: int, stopped: threading.Event
+    ) -> None:
+        self._lessons = tuple(lessons)
+        self._settings = {"protected": protected, "stopped": stopped, "memory": memory}
+        self._limits = (str(_most_processes(protected)), str(memory))
+        self._sandbox: Sandbox | None = None
+
+    def run(
+        self,
+        exercise: Exercise,
+        code: CodeSlice,
+        stand_ins: Sequence[Exercise],
+        seed: int,
+        seconds: float,
+    ) -> tuple[Outcome, float]:
+        """How one run ended, after at most `seconds`, and the seconds that it took."""
+        if self._sandbox is None:
+            words = (*self._limits, *self._lessons)
+            self._sandbox = _sandbox("worker", words, self._settings)
+        job = {
+            "exercise": exercise.id,
+            "code": {
+                "name": code.name,
+                "cells": code.cells,
+                "chosen": code.chosen,
+                "checked": code.checked,
+            },
+            "stand_ins": [e.id for e in stand_ins],
+            "seed": seed,
+            "seconds": seconds,
+        }
+        started = time.monotonic()
+        try:
+            answer = self._sandbox.ask(json.dumps(job).encode(), seconds)
+            return _outcome(answer), time.monotonic() - started
+        except Ended as ended:
+            self.close()
+            return Outcome(ended.end, ended.words), time.monotonic() - started
+
+    def close(self) -> None:
+        """End the sandbox, if there is one."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = None
+
+    def __enter__(self) -> "StudentRuns":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._talk.close()
-        self._server.kill()
-        self._server.communicate()
-        self._folder.cleanup()
-
-    def stop(self) -> None:
-        """End all runs; each `run` raises Stopped."""
-        self._stopped.set()
-
-    def run(self, job: Job, seconds: float) -> Outcome:
-        """One run, at most `seconds` long. Afterwards none of its processes is left."""
-        started = time.monotonic()
-        with self._place() as place:
-            control, inside = socket.socketpair()
-            reading, writing = os.pipe()
-            order = {
-                "sandbox": place.pid,
-                "folder": place.folder,
-                "memory": self._memory,
-                "seconds": seconds,
-                "processes": self._processes,
-                "job": job,
-            }
-            try:
-                with self._lock:
-                    socket.send_fds(self._talk, [b"j"], [inside.fileno(), writing])
-            except OSError as error:
-                raise OSError(f"the fork server is gone ({error}); start again") from None
-            finally:
-                inside.close()
-                os.close(writing)
-            control.settimeout(_START_LIMIT)
-            control.sendall(json.dumps(order).encode() + b"\n")
-            watch = _Watch(control, reading, place, self._memory, self._stopped)
-            try:
-                end, words = watch.until(started + seconds)
-            finally:
-                watch.close()
-        return Outcome(end, words, bytes(watch.data), time.monotonic() - started)
-
-    def _place(self) -> Place:
-        if self._protected:
-            return Bubblewrap()
-        with self._lock:
-            self._runs += 1
-            return NoSandbox(Path(self._folder.name) / str(self._runs))
+        self.close()
 
 
-def _bare_environment() -> dict[str, str]:
-    """All that a learner's code could find of the grader's environment."""
-    one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-    home = {"HOME": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "MPLBACKEND": "agg"}
-    course = os.pathsep.join([str(Path(course_lib.__file__).parents[1]), *package_folders()])
-    path = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": course}
-    return {**one, **home, **path, "PYTHONDONTWRITEBYTECODE": "1"}
+def _most_processes(protected: bool) -> int:
+    """The kernel's own ceiling, above the one that is watched from outside."""
+    version = tuple(int(n) for n in Path("/proc/sys/kernel/osrelease").read_text().split(".")[:2])
+    alone = protected and version >= _COUNTED_PER_SANDBOX
+    return 2 * MOST_THREADS + (0 if alone else threads_on_this_machine())
 
 
-class _Watch:
-    """Reads what a run sends, looks after its processes, ends it."""
+def _outcome(answer: bytes) -> Outcome:
+    """What the sandbox says of a run; a student may have written it."""
+    header, _, data = answer.partition(b"\n")
+    try:
+        said = json.loads(header[:1000])
+        code, flood = int(said["exit"]), bool(said["flood"])
+    except (ValueError, KeyError, TypeError):
+        return Outcome("refused", "what came back is no result")
+    if flood or len(data) > MOST_BYTES:
+        return Outcome("refused", f"it sent more than {MOST_BYTES // 10**6} MB")
+    if code < 0:
+        return Outcome("crashed", f"its process died of signal {-code}")
+    if code or not data:
+        return Outcome("crashed", f"its process ended itself with exit code {code}")
+    return Outcome("done", "", data)
 
-    def __init__(
-        self,
-        control: socket.socket,
-        reading: int,
-        place: Place,
-        memory: int,
-        stopped: threading.Event,
-    ) -> None:
-        self.data = bytearray()
-        self._control, self._reading, self._place = control, reading, place
-        self._memory, self._stopped = memory, stopped
-        self._said = b""
-        self._broker: int | None = None
-        os.set_blocking(reading, False)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, _READ_AT_ONCE)
-        control.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(control, selectors.EVENT_READ, self._hear)
-        self._selector.register(reading, selectors.EVENT_READ, self._read)
 
-    def until(self, deadline: float) -> tuple[End, str]:
-        """Watch until the run ends or has to be ended."""
-        next_look = time.monotonic() + _LOOK_EVERY
-        while True:
-            for key, _ in self._selector.select(_LOOK_EVERY / 4):
-                ended: tuple[End, str] | None = key.data()
-                if ended:
-                    return ended
-            now = time.monotonic()
-            if self._stopped.is_set():
-                raise Stopped
-            if now > deadline:
-                return "timed out", "it was stopped: it did not end in the time it had"
-            if now > next_look:
-                used = usage(self._roots())
-                next_look = time.monotonic() + _LOOK_EVERY
-                if used.memory > self._memory:
-                    return "out of memory", f"it used more than {self._memory / 2**30:.1f} GB"
-                if used.processes > MOST_PROCESSES:
-                    return "refused", f"it started more than {MOST_PROCESSES} processes"
-
-    def _roots(self) -> tuple[int, ...]:
-        return (*self._place.roots(), *([self._broker] if self._broker else []))
-
-    def _hear(self) -> tuple[End, str] | None:
-        """What the broker says: who it is, and at last how the run ended."""
-        with contextlib.suppress(BlockingIOError):
-            received = self._control.recv(4096)
-            if not received:
-                return "crashed", "its process was ended from within"
-            self._said += received
-        *lines, self._said = self._said.split(b"\n")
-        for line in lines:
-            said: dict[str, Any] = json.loads(line)
-            if "broker" in said:
-                self._broker = int(said["broker"])
-            elif "trouble" in said:
-                raise OSError(said["trouble"])
-            else:
-                return self._ended(int(said["exit"]))
-        return None
-
-    def _ended(self, code: int) -> tuple[End, str]:
-        while self._reading in self._selector.get_map():
-            before = len(self.data)
-            refused = self._read()
-            if refused:
-                return refused
-            if len(self.data) == before:
-                break
-        if code < 0:
-            return "crashed", f"its process died of signal {-code}"
-        if code or not self.data:
-            return "crashed", f"its process ended itself with exit code {code}"
-        return "done", ""
-
-    def _read(self) -> tuple[End, str] | None:
-        with contextlib.suppress(BlockingIOError):
-            received = os.read(self._reading, _READ_AT_ONCE)
-            self.data += received
-            if not received:
-                self._selector.unregister(self._reading)
-        if len(self.data) > MOST_BYTES:
-            return "refused", f"it sent more than {MOST_BYTES // 10**6} MB"
-        return None
-
-    def close(self) -> None:
-        """End whatever still runs; the sandbox itself is ended by its own `with`."""
-        if self._place.pid == 0 and self._broker:
-            kill_family([self._broker])
-        self._selector.close()
-        self._control.close()
-        os.close(self._reading)
+def on_linux() -> None:
+    """Raises ValueError elsewhere."""
+    if sys.platform != "linux":
+        raise ValueError("grading runs notebooks on Linux only (on Windows: inside WSL 2)")

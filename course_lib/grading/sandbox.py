@@ -1,167 +1,194 @@
-"""A bubblewrap sandbox that stands ready for one run: no network, hardly any files, own processes.
+"""A Python module in a sandbox of its own that answers questions, watched from outside.
 
-It begins with a shell that waits. confine.py puts the run beside it; closing this kills the first
-process of its namespace, and with that the kernel kills every other.
+Question and answer are bytes, each with its length before it. Nothing in an answer is believed.
 """
 
 import contextlib
-import json
 import os
-import shutil
-import signal
+import selectors
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
+import threading
+import time
 from types import TracebackType
+from typing import Literal
 
-import course_lib
-from course_lib import paths
-from course_lib.grading.confine import DEVICES
+from course_lib.grading import isolation
+from course_lib.grading.messages import LENGTH
+from course_lib.grading.processes import first_to_go, kill_family, usage
 
-_FOLDER_BYTES = 64_000_000  # the temporary folder, in memory
-_INSTALL = (
-    "bubblewrap (the program `bwrap`) is not installed, and notebooks of others are not run "
-    "without it. Install it: `sudo apt-get install bubblewrap` (Debian, Ubuntu), `sudo dnf install "
-    "bubblewrap` (Fedora). To run them unprotected all the same: `--sandbox none`."
-)
+MOST_THREADS = 64  # of all processes of a sandbox together
+MOST_ANSWER = 80_000_000  # bytes
+_LOOK_EVERY = 0.2  # seconds
+_START_LIMIT = 300.0  # seconds: importing torch on a busy machine
+_START_TRIES = 20  # where the machine has no process to spare just now
 
-
-class NoSandboxHere(OSError):
-    """bubblewrap is missing or cannot work; the message says what would help."""
+End = Literal["done", "timed out", "out of memory", "crashed", "refused"]
 
 
-def readable_paths() -> tuple[str, ...]:
-    """What a run may read: Python, the packages, the course's package and data; no solutions."""
-    wanted = ["/usr", sys.base_prefix, sys.prefix, str(Path(course_lib.__file__).parent)]
-    with contextlib.suppress(FileNotFoundError):
-        wanted.append(str(paths.bundled("data")))
-    wanted += [*package_folders(), "/etc/ld.so.cache", "/etc/alternatives"]
-    there = [Path(p) for p in wanted if Path(p).exists()]
-    both = (path for p in there for path in (p.resolve(), p))  # a link, and where it leads
-    return tuple(dict.fromkeys(map(str, both)))
+class Ended(Exception):
+    """The sandbox was ended, from within or from outside: how, and a sentence about it."""
+
+    def __init__(self, end: End, words: str) -> None:
+        super().__init__(words)
+        self.end, self.words = end, words
 
 
-def package_folders() -> tuple[str, ...]:
-    """Where this Python finds packages, a user's own folder included."""
-    return tuple(p for p in sys.path if Path(p).name in ("site-packages", "dist-packages"))
+class Stopped(Exception):
+    """The grader was interrupted while this ran."""
 
 
-def command(information: int) -> list[str]:
-    """The call of bwrap; it writes what it made to the descriptor `information`."""
-    size = str(_FOLDER_BYTES)
-    words = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000"]
-    words += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
-    words += ["--size", size, "--tmpfs", "/tmp", "--proc", "/proc", "--dir", "/dev"]
-    words += ["--size", size, "--tmpfs", "/dev/shm"]
-    for device in DEVICES:
-        words += ["--dev-bind", device, device]
-    for path in readable_paths():
-        words += ["--ro-bind", path, path]
-    for link in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
-        if os.path.islink(link):
-            words += ["--symlink", os.readlink(link), link]
-        elif os.path.isdir(link):
-            words += ["--ro-bind", link, link]
-    words += [
-        "--remount-ro",
-        "/proc",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/tmp",
-        "--info-fd",
-        str(information),
-    ]
-    return [*words, "/bin/sh", "-c", "echo ready; read _"]
+class Sandbox:
+    """`python -m MODULE ARGUMENTS` in a sandbox, from here to `close`.
 
-
-class Bubblewrap:
-    """A sandbox, from `with` to the end of the block.
-
-    Raises NoSandboxHere.
+    Without protection it is an ordinary process. Raises NoSandboxHere.
     """
 
-    folder = "/tmp"
+    def __init__(
+        self,
+        module: str,
+        arguments: tuple[str, ...],
+        *,
+        protected: bool,
+        memory: int,
+        stopped: threading.Event,
+    ) -> None:
+        self._protected, self._memory, self._stopped = protected, memory, stopped
+        self._folder = tempfile.TemporaryDirectory(prefix="course-grade-")
+        python = [sys.executable, "-m", module, *arguments]
+        self._process = self._start(python)
+        os.set_blocking(self._out, False)
+        os.set_blocking(self._in, False)
+        self._data = bytearray()
+        try:
+            self.ask(b"", _START_LIMIT)
+        except Ended as ended:
+            error = self._last_words()
+            self.close()
+            if protected and b"Traceback" not in error:
+                words = isolation.cannot(error.decode(errors="replace").strip())
+                raise isolation.NoSandboxHere(words) from None
+            raise OSError(f"{module} does not start: {error.decode(errors='replace')}") from ended
+        first_to_go(self._process.pid)
 
-    def __init__(self) -> None:
-        if shutil.which("bwrap") is None:
-            raise NoSandboxHere(_INSTALL)
+    @property
+    def _in(self) -> int:
+        assert self._process.stdin is not None
+        return self._process.stdin.fileno()
+
+    @property
+    def _out(self) -> int:
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def _start(self, python: list[str]) -> "subprocess.Popen[bytes]":
         reading, writing = os.pipe()
-        self._shell = subprocess.Popen(
-            command(writing),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[writing],
-            start_new_session=True,
-        )
+        os.write(writing, isolation.filter_program())
         os.close(writing)
-        with os.fdopen(reading) as information:
-            said = information.read()
-        assert self._shell.stdout is not None
-        ready = self._shell.stdout.readline()
-        if ready != b"ready\n":
-            raise NoSandboxHere(_cannot(self._last_words()))
-        self.pid = int(json.loads(said)["child-pid"])
+        with_filter = reading if isolation.filter_program() else None
+        before = isolation.command(with_filter) if self._protected else []
+        self._errors = tempfile.TemporaryFile()
+        try:
+            for attempt in range(_START_TRIES):
+                try:
+                    return subprocess.Popen(
+                        [*before, *python],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=self._errors,
+                        pass_fds=[reading],
+                        start_new_session=True,
+                        cwd="/" if self._protected else self._folder.name,
+                        env=isolation.bare_environment(),
+                    )
+                except BlockingIOError:  # no process to be had: others run many
+                    if attempt == _START_TRIES - 1:
+                        raise
+                    time.sleep(0.5)
+            raise AssertionError
+        finally:
+            os.close(reading)
 
-    def _last_words(self) -> str:
-        self._shell.kill()
-        _, error = self._shell.communicate()
-        return error.decode(errors="replace").strip()
+    def _last_words(self) -> bytes:
+        self._errors.seek(0)
+        return self._errors.read(4000)
 
-    def roots(self) -> tuple[int, ...]:
-        """bwrap itself: everything in its namespace has it as an ancestor."""
-        return (self._shell.pid,)
+    def ask(self, question: bytes, seconds: float) -> bytes:
+        """The answer to a question. Raises Ended where there is none, and Stopped."""
+        left = memoryview(len(question).to_bytes(LENGTH, "big") + question)
+        deadline = time.monotonic() + seconds
+        next_look = time.monotonic() + _LOOK_EVERY
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            selector.register(self._in, selectors.EVENT_WRITE)
+            while True:
+                for key, _ in selector.select(_LOOK_EVERY / 4):
+                    if key.fd == self._in:
+                        left = self._write(left)
+                        if not left:
+                            selector.unregister(self._in)
+                    elif (answer := self._read()) is not None:
+                        return answer
+                if self._stopped.is_set():
+                    raise Stopped
+                now = time.monotonic()
+                if now > deadline:
+                    raise Ended("timed out", "it was stopped: it did not end in the time it had")
+                if now > next_look:
+                    self._look()
+                    next_look = time.monotonic() + _LOOK_EVERY
 
-    def __enter__(self) -> "Bubblewrap":
+    def _write(self, left: memoryview) -> memoryview:
+        with contextlib.suppress(BlockingIOError):
+            try:
+                return left[os.write(self._in, left[: 1 << 16]) :]
+            except BrokenPipeError:
+                raise Ended("crashed", "its process was ended from within") from None
+        return left
+
+    def _read(self) -> bytes | None:
+        with contextlib.suppress(BlockingIOError):
+            received = os.read(self._out, 1 << 20)
+            if not received:
+                raise Ended("crashed", "its process was ended from within")
+            self._data += received
+        if len(self._data) < LENGTH:
+            return None
+        length = int.from_bytes(self._data[:LENGTH], "big")
+        if length > MOST_ANSWER:
+            raise Ended("refused", f"it sent more than {MOST_ANSWER // 10**6} MB")
+        if len(self._data) < LENGTH + length:
+            return None
+        answer = bytes(self._data[LENGTH : LENGTH + length])
+        del self._data[: LENGTH + length]
+        return answer
+
+    def _look(self) -> None:
+        used = usage(self._process.pid)
+        if used.memory > self._memory:
+            raise Ended("out of memory", f"it used more than {self._memory / 2**30:.1f} GB")
+        if used.threads > MOST_THREADS:
+            raise Ended("refused", f"it started more than {MOST_THREADS} processes or threads")
+
+    def close(self) -> None:
+        """End it, with every process that came from it."""
+        kill_family(self._process.pid)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._process.wait()
+        self._errors.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> "Sandbox":
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | object,
+        trace: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)  # the kernel kills all others in its namespace
-        self._shell.kill()
-        self._shell.communicate()
-
-
-def _cannot(said: str) -> str:
-    return (
-        f"bubblewrap is here but makes no sandbox: {said or 'it said nothing'}. Usual cause: this "
-        "machine or container forbids user namespaces. In Docker: `--security-opt "
-        "seccomp=unconfined --security-opt apparmor=unconfined`. On Ubuntu from 23.10 on: `sudo "
-        "sysctl kernel.apparmor_restrict_unprivileged_userns=0`. Elsewhere: `sudo sysctl "
-        "kernel.unprivileged_userns_clone=1`. To run the notebooks unprotected all the same: "
-        "`--sandbox none`."
-    )
-
-
-class NoSandbox:
-    """No protection: the run may do whatever the grader may. Only its folder is removed."""
-
-    pid = 0
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        self.folder = str(folder)
-
-    def roots(self) -> tuple[int, ...]:
-        """None of its own; the run's broker is all there is."""
-        return ()
-
-    def __enter__(self) -> "NoSandbox":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | object,
-    ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-Place = Bubblewrap | NoSandbox  # where a run takes place
+        self.close()

@@ -1,213 +1,244 @@
-"""What was handed in: students, and their notebooks by lesson. No link is ever followed.
+"""What was handed in: students, and their files. See docs/INSTRUCTORS.md for the forms.
 
-    submissions/STUDENT/*.ipynb      submissions/STUDENT_NN_topic.ipynb      submissions/STUDENT.zip
-or one zip that holds any of these.
+Nobody is merged with somebody else because of a name, and no file is dropped without a reason.
 """
 
-import io
-import os
-import re
-import stat
-import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
 
-from course_lib.checks.find import code_cells
-from course_lib.checks.registry import exercises_of, lessons
-from course_lib.grading.slices import Notebook
+from course_lib.grading.names import (
+    Said,
+    attempt_of,
+    date_of,
+    is_notebook,
+    lesson_of_name,
+    of_file,
+    of_platform,
+)
+from course_lib.grading.tree import File, Folder, read_tree
 
-MOST_BYTES = 30_000_000
-_MOST_FILES = 20_000
-_LESSON = re.compile(r"(?:^|.*?[\W_])(\d\d)[_-][A-Za-z]")
-_STUDENT_FIRST = re.compile(r"(?P<student>.+?)[ _-]+(?P<lesson>\d\d)[_-].*")
+_MOST_NOTEBOOKS = 2000  # of one student
+_OF_A_CHECKOUT = ("notebooks", "solutions", "lessons", "my-course")
+_SOLUTIONS = "solutions"
+_NO_HAND_IN = ("grades.csv", "grades.xls", "index.html", "timestamp.txt", "comments.txt")
 
 
 @dataclass(frozen=True)
-class Handed:
-    """One file: its name for the report, and its bytes, or why it is not read."""
+class Submission:
+    """One notebook file that was handed in, and what its name or folder says about it."""
 
     file: str
-    content: bytes = b""
-    refused: str = ""
+    source: File
+    when: datetime | None = None
+    late: bool = False
+    attempt: int = 0
 
     @property
-    def lesson(self) -> str:
-        """The lesson that the file's name says, or ""."""
-        found = _LESSON.match(PurePosixPath(self.file).name)
-        return found[1] if found and found[1] in lessons() else ""
+    def refused(self) -> str:
+        """Why it is not read, or ""."""
+        return self.source.refused
+
+    def content(self) -> bytes:
+        """Its bytes. Raises ValueError, with the reason, where they cannot be had."""
+        return self.source.content()
 
     @property
-    def is_notebook(self) -> bool:
-        """Whether it can be read."""
-        try:
-            self.notebook()
-        except ValueError:
-            return False
-        return True
-
-    def notebook(self) -> Notebook:
-        """Its parsed code. Raises ValueError where it cannot be read."""
-        if self.refused:
-            raise ValueError(self.refused)
-        return Notebook(code_cells(self.content))
+    def age(self) -> tuple[datetime, int, str]:
+        """The newest has the greatest."""
+        return (self.when or datetime.min, self.attempt, self.file)
 
 
 @dataclass
 class Student:
-    """A student, and all that they handed in."""
+    """A student, the ids that a platform gave them, their notebooks, and their other files."""
 
     name: str
-    handed: list[Handed] = field(default_factory=list)
-
-    def lessons(self, wanted: Sequence[str]) -> dict[str, list[Handed]]:
-        """Lesson -> files: by their names, or else by the exercises they define; "" for none."""
-        found: dict[str, list[Handed]] = {}
-        for handed in self.handed:
-            lesson = handed.lesson or _lesson_inside(handed, wanted)
-            found.setdefault(lesson, []).append(handed)
-        return {lesson: files for lesson, files in found.items() if lesson in ("", *wanted)}
-
-    def by_lesson(self, wanted: Sequence[str]) -> dict[str, list[Handed]]:
-        """The same. What cannot be read may have been for any lesson that is missing."""
-        found = self.lessons(wanted)
-        unreadable = [h for h in found.pop("", []) if not h.is_notebook]
-        return {n: files for n in wanted if (files := found.get(n, unreadable))}
+    ids: tuple[str, ...] = ()
+    submissions: list[Submission] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    where: str = ""
+    platform: str = ""
 
 
-def _lesson_inside(handed: Handed, wanted: Sequence[str]) -> str:
-    """The lesson whose exercises are in the file; the only one asked for, if there are none."""
-    try:
-        names = handed.notebook().written()
-    except ValueError:
-        return ""
-    hits = {n: sum(e.name in names for e in exercises_of(n)) for n in wanted}
-    best = max(hits, key=lambda n: hits[n], default="")
-    return best if best and hits[best] else (wanted[0] if len(wanted) == 1 else "")
+@dataclass
+class HandIns:
+    """All students by name, the files that were left out and why, and what was not certain."""
+
+    students: list[Student]
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def collect(source: Path) -> list[Student]:
-    """All students in a folder or a zip, by name. Raises ValueError where there is nobody."""
-    if source.is_dir():
-        found = _in_folder(source)
-    elif zipfile.is_zipfile(source):
-        found = _in_zip(source, source.name)
-    else:
-        raise ValueError(f"{source} is neither a folder nor a zip file of submissions")
-    students: dict[str, Student] = {}
-    for name, handed in found:
-        student = students.setdefault(name, Student(name))
-        if handed:
-            student.handed.append(handed)
-    if not students:
+def collect(source: Path) -> HandIns:
+    """All students in a folder or a zip. Raises ValueError where there is nobody."""
+    found = HandIns([])
+    students = [s for s in _in_class(read_tree(source), found) if s.name]
+    found.students = _joined(students, found)
+    for student in found.students:
+        _leave_out(student, found)
+    if not found.students:
         raise ValueError(
             f"there is nothing to grade in {source}. Wanted: a folder for each student with their "
-            "notebooks, or files called STUDENT_NN_topic.ipynb, or a zip of these."
+            "notebooks, or files called STUDENT_NN_topic.ipynb, or a zip of these, or what a "
+            "learning platform gives when all submissions are downloaded."
         )
-    return [students[name] for name in sorted(students)]
+    return found
 
 
-def _in_folder(source: Path) -> Iterator[tuple[str, Handed | None]]:
-    for folder, folders, files in os.walk(source):
-        inside = Path(folder).relative_to(source)
-        for name in sorted(folders):
-            if not inside.parts and not name.startswith("."):
-                yield from _nothing(source / name)
-            if name.endswith(".ipynb"):
-                yield _student(inside / name), Handed(str(inside / name), b"", "it is a folder")
-        folders[:] = sorted(n for n in folders if not n.startswith((".", "__MACOSX")))
-        for name in sorted(files):
-            path = inside / name
-            if name.endswith(".ipynb") and not name.startswith("."):
-                yield _student(path), _read(source / path, str(path))
-            elif name.endswith(".zip"):
-                yield from _in_zip(source / path, str(path), _student(path))
+def _in_class(folder: Folder, found: HandIns, top: bool = True) -> Iterator[Student]:
+    """The students of a folder that holds a class, or several classes."""
+    folders = [folder.folders[name] for name in sorted(folder.folders)]
+    notebooks = [f for f in folder.files if is_notebook(f.name)]
+    if len(folders) == 1 and not notebooks and _holds_a_class(folders[0], alone=True):
+        found.notes.append(f"{folders[0].path}/ was taken as a folder around the whole class")
+        folders, folder = [], folders[0]
+        yield from _in_class(folder, found, top)
+        return
+    for below in folders:
+        if _holds_a_class(below, alone=False):
+            found.notes.append(f"{below.path}/ was taken as the folder of a class")
+            yield from _in_class(below, found, False)
+        else:
+            yield _of_folder(below)
+    yield from _of_files(folder.files, found)
 
 
-def _nothing(folder: Path) -> Iterator[tuple[str, Handed | None]]:
-    """A student's folder without any notebook still makes a row."""
-    if folder.is_symlink():
-        yield folder.name, Handed(folder.name, b"", "it is a link to another folder")
-    elif not any(p.suffix in (".ipynb", ".zip") for p in folder.rglob("*")):
-        yield folder.name, None
+def _holds_a_class(folder: Folder, *, alone: bool) -> bool:
+    """Whether a folder holds several students rather than one student's files."""
+    names = [*folder.folders, *(f.name for f in folder.files)]
+    if any((said := of_platform(n)) and said[0].platform != "dated" for n in names):
+        return True
+    below = [f for f in folder.folders.values() if f.name.lower() not in _OF_A_CHECKOUT]
+    with_notebooks = [f for f in below if any(is_notebook(x.name) for x in f.all_files())]
+    own = [f for f in folder.files if is_notebook(f.name)]
+    named = {of_file(f.name).name for f in own} - {""}
+    if alone:
+        if len(with_notebooks) == 1 and not own and len(folder.folders) == 1:
+            return _holds_a_class(with_notebooks[0], alone=True)
+        return len(below) >= 2 or (len(own) >= 2 and len(named) >= 2)
+    lessons = [{lesson_of_name(x.name) for x in f.all_files()} - {""} for f in with_notebooks]
+    return not own and any(a & b for i, a in enumerate(lessons) for b in lessons[:i])
 
 
-def _student(path: PurePosixPath | Path) -> str:
-    """The first folder's name, or what stands before the lesson in the file's."""
-    if len(path.parts) > 1:
-        return path.parts[0]
-    if path.suffix == ".zip":
-        return path.stem
-    found = _STUDENT_FIRST.fullmatch(path.name)
-    return found["student"] if found else path.name.removesuffix(".ipynb")
+def _of_folder(folder: Folder) -> Student:
+    """A student who has a folder or a zip."""
+    said, _ = of_platform(folder.name) or (Said(folder.name), "")
+    name = said.name or folder.name
+    student = Student(name, said.ids, where=folder.path, platform=said.platform)
+    when = said.when or _timestamp(folder)
+    for file in folder.all_files():
+        if is_notebook(file.name):
+            inside = of_platform(file.name)
+            own = Submission(file.path, file, when, said.late, attempt_of(file.name))
+            if inside and inside[0].when:
+                own = replace(own, when=inside[0].when)
+            student.submissions.append(own)
+        else:
+            student.others.append(file.path)
+    for one in _notebook_folders(folder):
+        file = File(one.name, one.path, (), "it is a folder")
+        student.submissions.append(Submission(one.path, file))
+    for one in folder.all_refused():
+        student.submissions.append(Submission(one.path, File(one.name, one.path, (), one.refused)))
+    return student
 
 
-def _read(path: Path, name: str) -> Handed:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        why = "it is a link" if path.is_symlink() else f"it cannot be opened: {error.strerror}"
-        return Handed(name, b"", why)
-    with os.fdopen(descriptor, "rb") as f:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Handed(name, b"", "it is no plain file")
-        content = f.read(MOST_BYTES + 1)
-    return Handed(name, content) if len(content) <= MOST_BYTES else Handed(name, b"", _too_large())
+def _notebook_folders(folder: Folder) -> Iterator[Folder]:
+    for below in folder.folders.values():
+        if is_notebook(below.name):
+            yield below
+        yield from _notebook_folders(below)
 
 
-def _too_large() -> str:
-    return f"it is larger than {MOST_BYTES // 10**6} MB"
+def _timestamp(folder: Folder) -> datetime | None:
+    """The date in the file timestamp.txt that Sakai and nbgrader write."""
+    for file in folder.all_files():
+        if file.name == "timestamp.txt":
+            try:
+                text = file.content(most=200).decode("ascii", "replace")
+            except ValueError:
+                return None
+            return date_of(text[:14]) or date_of(text[:19].replace("T", " "))
+    return None
 
 
-def _in_zip(
-    archive: Path | io.BytesIO, name: str, student: str = ""
-) -> Iterator[tuple[str, Handed | None]]:
-    """The notebooks of a student's zip, or all students of a class's zip, which may hold theirs.
+def _of_files(files: Sequence[File], found: HandIns) -> Iterator[Student]:
+    """Students whose files lie side by side."""
+    for file in files:
+        said = of_file(file.name) if is_notebook(file.name) else None
+        if said is None:
+            platform = of_platform(file.name)
+            said = platform[0] if platform and platform[0].name else None
+        if file.name in _NO_HAND_IN or (said is None and not is_notebook(file.name)):
+            found.ignored.append((file.path, "it is no notebook, and its name says no student"))
+            continue
+        assert said is not None
+        name = said.name or file.name
+        student = Student(name, said.ids, where=file.path if not said.name else "")
+        student.platform = said.platform
+        if not said.name:
+            found.notes.append(f"the name of {file.path} says no student; it has a row of its own")
+        if is_notebook(file.name):
+            one = Submission(file.path, file, said.when, said.late, said.attempt)
+            student.submissions.append(one)
+        else:
+            student.others.append(file.path)
+        yield student
 
-    It is read in memory: nothing is ever unpacked onto the disk.
+
+def _joined(students: Sequence[Student], found: HandIns) -> list[Student]:
+    """Each student once. With an id, the id says who; without, the name does, unless two folders of
+    that name hold the same lesson.
     """
-    try:
-        with zipfile.ZipFile(archive) as whole:
-            every = [i for i in whole.infolist() if not i.filename.startswith("__MACOSX")]
-            kinds = (".ipynb",) if student else (".ipynb", ".zip")
-            inside = [i for i in every if i.filename.endswith(kinds)][:_MOST_FILES]
-            prefix = "" if student else _common_folder(every, inside)
-            for info in inside:
-                path = PurePosixPath(info.filename.removeprefix(prefix))
-                handed = _unzip(whole, info, str(path))
-                if path.suffix == ".zip" and not handed.refused:
-                    yield from _in_zip(io.BytesIO(handed.content), str(path), _student(path))
-                else:
-                    yield student or _student(path), handed
-            for folder in [student] if student else _folders(every, prefix):
-                yield folder, None
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        broken = Handed(name, b"", f"its zip is broken: {error}")
-        yield student or PurePosixPath(name).stem, broken
+    by_key: dict[tuple[str, ...], Student] = {}
+    for s in students:
+        key: tuple[str, ...] = (s.platform, *s.ids) if s.ids else (s.name,)
+        if key in by_key and not s.ids and _clash(by_key[key], s):
+            found.notes.append(
+                f"{by_key[key].where} and {s.where} have the same name and the same lesson: "
+                "they are kept apart"
+            )
+            key = (s.name, s.where)
+        if key in by_key:
+            by_key[key].submissions += s.submissions
+            by_key[key].others += s.others
+        else:
+            by_key[key] = s
+    _tell_apart(list(by_key.values()))
+    return sorted(by_key.values(), key=lambda s: (s.name.casefold(), s.name))
 
 
-def _folders(every: Sequence[zipfile.ZipInfo], prefix: str) -> list[str]:
-    """The students' folders in a class's zip: also one without a notebook makes a row."""
-    paths = [PurePosixPath(i.filename.removeprefix(prefix)) for i in every]
-    deep = [p for i, p in zip(every, paths, strict=True) if p.parts[1:] or (p.parts and i.is_dir())]
-    return [name for name in dict.fromkeys(p.parts[0] for p in deep) if not name.startswith(".")]
+def _clash(one: Student, other: Student) -> bool:
+    """Two folders, of two classes perhaps, with the same lesson in both."""
+    if not one.where or not other.where or one.where == other.where:
+        return False
+    lessons = [{lesson_of_name(x.file) for x in s.submissions} - {""} for s in (one, other)]
+    return bool(lessons[0] & lessons[1])
 
 
-def _common_folder(every: Sequence[zipfile.ZipInfo], inside: Sequence[zipfile.ZipInfo]) -> str:
-    """ "submissions/" where a zip holds one folder around all that students handed in, else ""."""
-    first = {i.filename.partition("/")[0] for i in every if "/" in i.filename}
-    names = [i.filename for i in inside]
-    alone = (_STUDENT_FIRST.match(PurePosixPath(n).name) or n.endswith(".zip") for n in names)
-    deep = all(n.count("/") >= (1 if one else 2) for n, one in zip(names, alone, strict=True))
-    return f"{first.pop()}/" if len(first) == 1 and deep else ""
+def _tell_apart(students: list[Student]) -> None:
+    """Students who share a name get their id, or their folder, behind it."""
+    names = [s.name for s in students]
+    for s in students:
+        if names.count(s.name) > 1:
+            s.name = f"{s.name} ({s.ids[0] if s.ids else s.where})"
 
 
-def _unzip(whole: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Handed:
-    if info.file_size > MOST_BYTES:
-        return Handed(name, b"", _too_large())
-    try:
-        with whole.open(info) as f:
-            content = f.read(MOST_BYTES + 1)
-    except Exception as error:  # a zip that lies about what is inside
-        return Handed(name, b"", f"its zip is broken: {error}")
-    return Handed(name, content) if len(content) <= MOST_BYTES else Handed(name, b"", _too_large())
+def _leave_out(student: Student, found: HandIns) -> None:
+    """The course's own solutions in a copy of the repository, where there is work besides."""
+    parts = [s.file.split("/") for s in student.submissions]
+    own = [s for s, p in zip(student.submissions, parts, strict=True) if _SOLUTIONS not in p[:-1]]
+    if own:
+        for s in student.submissions:
+            if s not in own:
+                found.ignored.append((s.file, "it lies in solutions/, beside work of their own"))
+        student.submissions = own
+    for s in student.submissions[_MOST_NOTEBOOKS:]:
+        found.ignored.append((s.file, f"more than {_MOST_NOTEBOOKS} notebooks of one student"))
+    del student.submissions[_MOST_NOTEBOOKS:]
+    student.submissions.sort(key=lambda s: s.age)
+    for path in student.others:
+        if path.rpartition("/")[2] not in _NO_HAND_IN:
+            found.ignored.append((path, "it is no notebook"))

@@ -25,7 +25,7 @@ def write_marks(path: Path, rows: Sequence[Row], exercises: Sequence[Exercise]) 
     _write(path, ["student", "points", *(e.id for e in exercises)], _marks(rows, exercises))
 
 
-def _marks(rows: Sequence[Row], exercises: Sequence[Exercise]) -> Iterable[list[str | int]]:
+def _marks(rows: Sequence[Row], exercises: Sequence[Exercise]) -> Iterable[list[str | int | float]]:
     for student, group in groupby(rows, key=lambda r: r.student):
         points = {r.exercise: r.points for r in group}
         yield [safe(student), sum(points.values()), *(points.get(e.id, 0) for e in exercises)]

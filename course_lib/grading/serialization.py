@@ -1,4 +1,4 @@
-"""Results on their way out of the sandbox: a JSON header and raw numbers, nothing that can run.
+"""Serialization of results on their way out of the sandbox: JSON and raw numbers, never code.
 
     8 bytes of magic | length of the header, 4 bytes | header (JSON) | the arrays' bytes, end to end
 
@@ -19,9 +19,10 @@ from course_lib.checks.observe import Failure, Leaf, Observed
 
 MAGIC = b"course1\n"
 MOST_BYTES = 64_000_000
-_MOST_HEADER = 8_000_000
+_MOST_HEADER = 2_000_000
 _MOST_CASES = 1000
-_MOST_LEAVES = 200_000
+_MOST_EMPTY_TEXTS = 1000
+_MOST_LEAVES = 20_000
 _DTYPE = re.compile(r"[<|](b1|[iu][1248]|f[248]|c8|c16|U\d{1,6})")
 _NUMBER_KINDS = {"whole number": "iu", "number": "iuf", "truth": "b", "text": "U"}
 
@@ -30,12 +31,12 @@ _NUMBER_KINDS = {"whole number": "iu", "number": "iuf", "truth": "b", "text": "U
 class Result:
     """What a run gave: one `Observed` a case, or why the notebook's definitions stopped.
 
-    `own` is what the run itself noticed about where the answer comes from (originality.py).
+    `own`: the run itself noticed that the answer is, or calls, the course's own part.
     """
 
     observed: tuple[Observed, ...]
     setup: Failure | None = None
-    own: tuple[str, ...] = ()
+    own: bool = False
 
 
 def pack(result: Result) -> bytes:
@@ -56,7 +57,7 @@ def pack(result: Result) -> bytes:
     header = json.dumps(
         {
             "setup": _failure_out(result.setup),
-            "own": list(result.own),
+            "own": result.own,
             "cases": [
                 {
                     "values": [leaf(v) for v in o.values],
@@ -108,8 +109,8 @@ def _unpack(data: bytes) -> Result:
         for case in header["cases"]
     )
     _want(reader.at == len(reader.payload), "bytes that belong to nothing")
-    own = tuple(_text(words, 200) for words in _list(header["own"])[:20])
-    return Result(cases, _failure_in(header["setup"]), own)
+    _want(isinstance(header["own"], bool), "expected true or false")
+    return Result(cases, _failure_in(header["setup"]), header["own"])
 
 
 def _want(truth: bool, otherwise: str) -> None:
@@ -118,12 +119,18 @@ def _want(truth: bool, otherwise: str) -> None:
 
 
 def _text(value: Any, most: int) -> str:
-    _want(isinstance(value, str) and len(value) <= most, "a text that is none, or too long")
+    _want(
+        isinstance(value, str) and len(value) <= most,
+        f"expected a string of at most {most} characters",
+    )
     return str(value.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _list(value: Any) -> list[Any]:
-    _want(isinstance(value, list) and len(value) <= _MOST_LEAVES, "a list that is none")
+    _want(
+        isinstance(value, list) and len(value) <= _MOST_LEAVES,
+        f"expected a list of at most {_MOST_LEAVES} items",
+    )
     return list(value)
 
 
@@ -131,7 +138,7 @@ def _failure_in(value: Any) -> Failure | None:
     if value is None:
         return None
     kind, message, line, code = _list(value)
-    _want(type(line) is int and 0 <= line < 10**9, "a line number that is none")
+    _want(type(line) is int and 0 <= line < 10**9, "expected a line number")
     return Failure(_text(kind, 100) or "Exception", _text(message, 500), line, _text(code, 200))
 
 
@@ -150,16 +157,18 @@ class _Reader:
         _want(self.leaves <= _MOST_LEAVES, "too many values")
         _want(isinstance(code, str) and _DTYPE.fullmatch(code) is not None, "a dtype of its own")
         _want(len(_list(shape)) <= 16, "too many axes")
-        _want(all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape), "a shape that is none")
+        _want(all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape), "expected a shape")
         array_type = np.dtype(code)
-        size = math.prod(shape) * array_type.itemsize
+        count = math.prod(shape)
+        size = count * array_type.itemsize
+        # a text of no characters takes no bytes here, but four each once it is an array
+        _want(array_type.itemsize > 0 or count <= _MOST_EMPTY_TEXTS, "more values than bytes")
         _want(size <= len(self.payload) - self.at, "more values than bytes")
-        raw = bytes(self.payload[self.at : self.at + size])
+        raw = bytearray(self.payload[self.at : self.at + size])
         self.at += size
-        empty = size == 0 or array_type.itemsize == 0
-        flat = np.zeros(math.prod(shape), array_type) if empty else np.frombuffer(raw, array_type)
-        array = flat.reshape(shape).copy()
-        if array_type.kind == "U" and not empty:
+        flat = np.frombuffer(raw, array_type) if size else np.zeros(count, array_type)
+        array = flat.reshape(shape)
+        if array_type.kind == "U" and size:
             _want(bool((np.frombuffer(raw, "<u4") < 0x110000).all()), "what is no character")
         _consistent(kind, dtype, array)
         return Leaf(kind, dtype, array, where)
