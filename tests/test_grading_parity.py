@@ -54,18 +54,20 @@ def test_every_variant_gets_the_verdict_of_course_check(reader, tmp_path, lesson
     assert different == []
 
 
+CHANNELS = (
+    "import torch\ndef conv2d_channels(x, weight):\n    return torch.stack([sum(conv2d(x[i], "
+    "weight[o, i]) for i in range(len(x))) for o in range(len(weight))])"
+)
 TOGETHER = {
     "one wrong, one that uses it": [
         "def conv2d(image, kernel):\n    return image",
         'conv2d = check("01.conv2d", conv2d)',
-        "import torch\ndef conv2d_channels(x, weight):\n    return torch.stack([sum(conv2d(x[i], "
-        "weight[o, i]) for i in range(len(x))) for o in range(len(weight))])",
+        CHANNELS,
         'conv2d_channels = check("01.conv2d_channels", conv2d_channels)',
     ],
     "each calls the other": [
         "def conv2d(image, kernel):\n    return conv2d_channels(image[None], kernel[None, None])[0]",
-        "import torch\ndef conv2d_channels(x, weight):\n    return torch.stack([sum(conv2d(x[i], "
-        "weight[o, i]) for i in range(len(x))) for o in range(len(weight))])",
+        CHANNELS,
     ],
     "blank": ['def conv2d(image, kernel):\n    raise NotImplementedError("your turn")'],
     "a syntax error": ["def conv2d(image, kernel)\n    return 3"],
