@@ -19,7 +19,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
-from course_lib import diffusers_folder
+from course_lib.formats import diffusers_folder
 from course_lib.text_to_image import TextToImage, trained
 
 PROMPT, SEED, STEPS, SCALE = "red apple, noto style", 0, 20, 3.0

@@ -16,7 +16,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from course_lib import recipes, unet
-from course_lib.held_out import frozen, measures
+from course_lib.metrics.benchmark import frozen, measures
 from course_lib.text_to_image import TextToImage, around
 
 

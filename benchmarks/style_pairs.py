@@ -4,8 +4,8 @@
 
 The model is asked for a thing in the style of a maker whose drawing of it no training saw. Here it
 is guessed with far more than words to go by: from the true drawings of the same thing by the other
-makers. Two guesses, judged like the model's own (course_lib/held_out.py): the one of these drawings
-that is nearest to the truth (which takes an oracle), and kernel ridge regression from all of them
+makers. Two guesses, judged like the model's own (course_lib/metrics/benchmark.py): the drawing
+nearest to the truth (which takes an oracle), and kernel ridge regression from all of them
 to this maker's hand, learned from all things that training has in this style. Some minutes.
 """
 
@@ -17,7 +17,7 @@ from sklearn.kernel_ridge import KernelRidge
 from torch import Tensor
 
 from course_lib.datasets import emoji
-from course_lib.held_out import Measure, Share, measures, shares
+from course_lib.metrics.benchmark import Measure, Share, measures, shares
 
 ALPHA, WIDTH = 0.03, 0.5  # chosen on validation: .03, .1, .3 and .5, 1, 2 were tried
 

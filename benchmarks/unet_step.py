@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from course_lib.diffusers_keys import state_to_diffusers
+from course_lib.formats.diffusers_keys import state_to_diffusers
 from course_lib.unet import UNet, emoji_latent
 
 

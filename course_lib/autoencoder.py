@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from course_lib.coders import Decoder, Encoder
+from course_lib.autoencoder_blocks import Decoder, Encoder
 from course_lib.shapes import expect_shape
 
 

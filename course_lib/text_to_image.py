@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from course_lib import autoencoder, matching, unet, weights
+from course_lib import autoencoder, unet
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
 from course_lib.diffusion import Denoiser, add_noise, from_v
+from course_lib.files import weights
+from course_lib.recipes import contrastive
 from course_lib.samplers import Step, ddim, times
 from course_lib.schedule import NoiseSchedule, scaled_linear, zero_terminal
 from course_lib.shapes import expect_shape
@@ -221,7 +223,7 @@ def around(model: UNet, prediction: str, schedule: str) -> TextToImage:
                 f"{' or '.join(known)} is wanted, got {word!r}. "
                 "Usual cause: weights whose card was made by another version of the course."
             )
-    clip, tokenizer = matching.trained()
+    clip, tokenizer = contrastive.trained()
     vae = weights.load_into(autoencoder.emoji(), "emoji_vae")
     return TextToImage(
         tokenizer,

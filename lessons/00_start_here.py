@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 from course_lib.commands import doctor
 from course_lib.datasets import emoji, photographs
-from course_lib.held_out import frozen
-from course_lib.known_words import about_unknown
-from course_lib.plots import pictures_figure, show_curves, show_pictures
+from course_lib.datasets.prompt_vocabulary import about_unknown
+from course_lib.display.plots import pictures_figure, show_curves, show_pictures
+from course_lib.display.widgets import choice, explore, slider, text
+from course_lib.metrics.benchmark import frozen
 from course_lib.text_to_image import trained
-from course_lib.widgets import choice, explore, slider, text
 
 # %% [markdown]
 # ## 1  The result first

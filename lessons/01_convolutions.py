@@ -17,7 +17,7 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from course_lib.convolution import KERNELS, pixels_seen
 from course_lib.datasets import photographs
-from course_lib.plots import (
+from course_lib.display.plots import (
     PALETTE,
     new_figure,
     pictures_figure,
@@ -26,7 +26,7 @@ from course_lib.plots import (
     show_heatmap,
     show_pictures,
 )
-from course_lib.widgets import choice, explore, kernel_editor
+from course_lib.display.widgets import choice, explore, kernel_editor
 
 # %% [markdown]
 # ## 1  What can one ask about a picture?

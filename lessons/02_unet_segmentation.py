@@ -10,10 +10,9 @@
 import torch
 import torch.nn.functional as F
 
-from course_lib import plain_unet, weights
+from course_lib import plain_unet
 from course_lib.datasets import fish
-from course_lib.plain_unet import PlainUNet, WithoutSkips
-from course_lib.plots import (
+from course_lib.display.plots import (
     PALETTE,
     new_figure,
     pictures_figure,
@@ -21,9 +20,11 @@ from course_lib.plots import (
     show_figure,
     show_pictures,
 )
+from course_lib.display.widgets import choice, explore, slider
+from course_lib.files import weights
+from course_lib.plain_unet import PlainUNet, WithoutSkips
 from course_lib.segmentation import accuracy
 from course_lib.training import random_batches, train
-from course_lib.widgets import choice, explore, slider
 
 # %%
 WIDTHS = (8, 24, 64, 96, 96)  # channels of our network, from the top level to the bottom

@@ -19,8 +19,8 @@
 import torch
 import torch.nn.functional as F
 
-from course_lib.denoising import small_scenes
-from course_lib.plots import show_curves, show_pictures
+from course_lib.display.plots import show_curves, show_pictures
+from course_lib.toys.denoising import small_scenes
 
 test = small_scenes(64, seed=9, split="test")  # scenes that no training will see
 fish = test[[6]]  # (1, 3, 32, 32)
@@ -227,7 +227,7 @@ losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100
 # on `unet` is that one.
 
 # %%
-from course_lib.denoising import trained
+from course_lib.toys.denoising import trained
 
 x = test + 0.5 * torch.randn(test.shape, generator=torch.Generator().manual_seed(3))
 after_seconds = clean(x)
@@ -349,8 +349,8 @@ show_curves(
 # The noisy picture, the noise that the network finds in it, and what remains. Where nothing is live you see one setting.
 
 # %%
-from course_lib.plots import pictures_figure
-from course_lib.widgets import explore, slider
+from course_lib.display.plots import pictures_figure
+from course_lib.display.widgets import explore, slider
 
 
 def look(level, scene):

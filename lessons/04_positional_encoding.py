@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.plots import (
+from course_lib.display.plots import (
     PALETTE,
     new_figure,
     show_curves,
@@ -48,7 +48,7 @@ for number in (0.1, 1.0, 10.0, 999.0):
 # **Guess** their order, from worst to best.
 
 # %%
-from course_lib.denoising import small_scenes
+from course_lib.toys.denoising import small_scenes
 from course_lib.training import train
 
 scenes = F.avg_pool2d(small_scenes(300, seed=1), 2).flatten(1)  # (300, 768)
@@ -323,7 +323,7 @@ print(
 # **Guess:** where does telling help most: at faint, middle or strong noise?
 
 # %%
-from course_lib.denoising import told, trained, untold
+from course_lib.toys.denoising import told, trained, untold
 
 unseen = small_scenes(32, seed=9, split="test")
 
@@ -389,7 +389,7 @@ show_figure(
 # Choose a position: its code, and how alike the codes around it are.
 
 # %%
-from course_lib.widgets import explore, slider
+from course_lib.display.widgets import explore, slider
 
 
 def neighbours(position, clocks):

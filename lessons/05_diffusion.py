@@ -22,7 +22,7 @@ from itertools import pairwise
 import torch
 
 from course_lib.datasets import fashion
-from course_lib.plots import pictures_figure, show_curves, show_pictures
+from course_lib.display.plots import pictures_figure, show_curves, show_pictures
 
 boots = fashion.load("train")  # (6000, 1, 32, 32)
 show_pictures(
@@ -179,7 +179,7 @@ show_curves(
 # Forty steps are a beginning. From here on we use the same network after a longer run. It comes with the course.
 
 # %%
-from course_lib import weights
+from course_lib.files import weights
 
 weights.load_into(unet, "pixel_diffusion")
 card = weights.card("pixel_diffusion")
@@ -473,7 +473,7 @@ print(
 # noise and other steps. Compare sets of equal size only: few pictures seem farther off than many.
 
 # %%
-from course_lib.distance import nearest, picture_distance
+from course_lib.metrics.frechet import nearest, picture_distance
 
 noise = torch.randn(32, 1, 32, 32, generator=torch.Generator().manual_seed(3))
 *_, ten = dpm_solver_pp(model, noise, s, times(1000, 10))
@@ -533,7 +533,7 @@ show_pictures(
 # Move through a walk: x at time t, and the guess of the clean picture. Another seed gives another boot.
 
 # %%
-from course_lib.widgets import explore, slider
+from course_lib.display.widgets import explore, slider
 
 
 def scrub(seed, step):

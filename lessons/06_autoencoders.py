@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from course_lib import autoencoder, weights
+from course_lib import autoencoder
 from course_lib.datasets import digits, emoji, photographs
 from course_lib.diffusion import add_noise
-from course_lib.digit_coder import Autoencoder, DigitVAE
-from course_lib.plots import (
+from course_lib.display.plots import (
     PALETTE,
     new_figure,
     pictures_figure,
@@ -27,9 +26,11 @@ from course_lib.plots import (
     show_heatmap,
     show_pictures,
 )
+from course_lib.display.widgets import drag_pad, explore
+from course_lib.files import weights
 from course_lib.schedule import scaled_linear
+from course_lib.toys.digit_autoencoder import Autoencoder, DigitVAE
 from course_lib.training import random_batches, train
-from course_lib.widgets import drag_pad, explore
 
 # %% [markdown]
 # ## 1  How small can a picture be made?

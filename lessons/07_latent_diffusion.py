@@ -13,11 +13,10 @@ from itertools import pairwise
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib import autoencoder, weights
+from course_lib import autoencoder
 from course_lib.datasets import emoji
 from course_lib.diffusion import add_noise, from_v, v_loss
-from course_lib.evaluate import energy_distance
-from course_lib.plots import (
+from course_lib.display.plots import (
     PALETTE,
     new_figure,
     pictures_figure,
@@ -25,11 +24,13 @@ from course_lib.plots import (
     show_figure,
     show_pictures,
 )
+from course_lib.display.widgets import explore, slider
+from course_lib.files import weights
+from course_lib.metrics.evaluate import energy_distance
 from course_lib.samplers import ddim, times
 from course_lib.schedule import scaled_linear, zero_terminal
 from course_lib.training import random_batches, train
 from course_lib.unet import UNet, emoji_unconditional
-from course_lib.widgets import explore, slider
 
 # %% [markdown]
 # ## 1  Where does the time go?

@@ -14,10 +14,11 @@ from importlib.util import find_spec
 import torch
 import torch.nn.functional as F
 
-from course_lib import weights, word2vec
+from course_lib import word2vec
 from course_lib.datasets import corpus, glove
-from course_lib.plots import PALETTE, new_figure, show_curves, show_figure, show_heatmap
-from course_lib.widgets import choice, explore, text
+from course_lib.display.plots import PALETTE, new_figure, show_curves, show_figure, show_heatmap
+from course_lib.display.widgets import choice, explore, text
+from course_lib.files import weights
 from course_lib.word2vec import as_numbers, count_words, from_state, new_lists, read
 from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors, answered, questions
 

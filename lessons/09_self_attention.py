@@ -14,12 +14,12 @@ from torch import nn
 
 from course_lib.attention import SelfAttention, attention_weights, causal_mask
 from course_lib.datasets import glove
-from course_lib.negation import BAD, GOOD, WORDS, Reader, encode, nowhere, sentences
-from course_lib.plots import PALETTE, new_figure, show_curves, show_figure, show_heatmap
+from course_lib.display.plots import PALETTE, new_figure, show_curves, show_figure, show_heatmap
+from course_lib.display.widgets import explore, text
 from course_lib.positional import positional_encoding
 from course_lib.self_attention import EncoderBlock
+from course_lib.toys.negation import BAD, GOOD, WORDS, Reader, encode, nowhere, sentences
 from course_lib.training import train
-from course_lib.widgets import explore, text
 from course_lib.word_vectors import WordVectors
 
 # %% [markdown]

@@ -12,17 +12,17 @@ import torch.nn.functional as F
 
 from course_lib.clip import CLIP, ImageTower, TextTower
 from course_lib.datasets import emoji, vocabulary
-from course_lib.matching import embed, first_among, matching_loss, trained
-from course_lib.plots import (
+from course_lib.display.plots import (
     pictures_figure,
     show_curves,
     show_figure,
     show_heatmap,
     show_pictures,
 )
+from course_lib.display.widgets import explore, text
+from course_lib.recipes.contrastive import embed, first_among, matching_loss, trained
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import train
-from course_lib.widgets import explore, text
 
 # %% [markdown]
 # ## 1  Where do captions come from?
@@ -166,7 +166,7 @@ small = CLIP(
 )
 some_ids, noise = torch.tensor([[28, 4, 7, 29, 29, 29]]), torch.randn(2, 3, 8, 8)
 try:
-    from course_lib.openai_clip import like_transformers
+    from course_lib.formats.openai_clip import like_transformers
 
     theirs = like_transformers(small, some_ids, noise)
     with torch.no_grad():
@@ -587,7 +587,7 @@ show_heatmap(
 # %%
 ASKED = False
 if ASKED:
-    from course_lib.openai_clip import download, prepare
+    from course_lib.formats.openai_clip import download, prepare
 
     try:
         clip, tokenizer = download()

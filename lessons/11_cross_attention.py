@@ -16,8 +16,7 @@ from torch import nn
 
 from course_lib.attention import CrossAttention, SpatialTransformer
 from course_lib.diffusion import noise_loss
-from course_lib.listening import listening, maps_by_word
-from course_lib.plots import (
+from course_lib.display.plots import (
     PALETTE,
     new_figure,
     pictures_figure,
@@ -26,12 +25,22 @@ from course_lib.plots import (
     show_heatmap,
     show_pictures,
 )
+from course_lib.display.widgets import choice, explore
+from course_lib.metrics.attention_maps import listening, maps_by_word
 from course_lib.samplers import clipped, ddim, guided, times
 from course_lib.schedule import cosine
+from course_lib.toys.two_shapes import (
+    COLOURS,
+    LENGTH,
+    SIZE,
+    WORDS,
+    colours_found,
+    decode,
+    draw,
+    encode,
+)
 from course_lib.training import train
-from course_lib.two_shapes import COLOURS, LENGTH, SIZE, WORDS, colours_found, decode, draw, encode
 from course_lib.unet import UNet, stable_diffusion
-from course_lib.widgets import choice, explore
 
 # %% [markdown]
 # ## 1  Which pixels look at which?

@@ -19,20 +19,27 @@ from types import SimpleNamespace
 import torch
 from PIL import Image
 
-from course_lib import unet, weights
-from course_lib.cost import cost
+from course_lib import unet
 from course_lib.datasets import emoji
-from course_lib.held_out import frozen, measures, shrunk
-from course_lib.known_words import about_unknown
-from course_lib.listening import listening, maps_by_word
-from course_lib.paths import bundled, cache
-from course_lib.plots import PALETTE, new_figure, pictures_figure, show_figure, show_pictures
-from course_lib.precision import half_of
-from course_lib.provenance import marks, save_png, says_generated
+from course_lib.datasets.prompt_vocabulary import about_unknown
+from course_lib.display.plots import (
+    PALETTE,
+    new_figure,
+    pictures_figure,
+    show_figure,
+    show_pictures,
+)
+from course_lib.display.widgets import choice, explore, slider, text
+from course_lib.files import weights
+from course_lib.files.paths import bundled, cache
+from course_lib.files.provenance import marks, save_png, says_generated
+from course_lib.metrics.attention_maps import listening, maps_by_word
+from course_lib.metrics.benchmark import frozen, measures, shrunk
+from course_lib.metrics.flops import cost
+from course_lib.recipes.finetune import prepare, teach, told_loss
+from course_lib.recipes.precision import half_of
 from course_lib.samplers import guided, times
-from course_lib.teaching import prepare, teach, told_loss
 from course_lib.text_to_image import trained
-from course_lib.widgets import choice, explore, slider, text
 
 # %% [markdown]
 # ## 1  Every box, once more
@@ -511,7 +518,7 @@ apart = (held.small[held.questions[few]] - shrunk(composed)[:, None]).norm(dim=2
 hits = apart.argmin(dim=1) == 0
 print(len(hits), "captions never trained on; by chance right:", len(hits) / 100)
 print("right for more than half of them:", bool(hits.float().mean() > 0.5))
-print("`python -m course_lib.evaluate text_to_image` asks all", len(held.captions))
+print("`python -m course_lib.metrics.evaluate text_to_image` asks all", len(held.captions))
 
 # %% [markdown]
 # ## 10  Memorised or new?
@@ -597,7 +604,7 @@ show_figure(
 # ## 12  What does it take to train one?
 #
 # We take our UNet class in three sizes. What cannot be run here can be **counted**: on fake
-# tensors, which have shapes and no numbers (`course_lib/cost.py`, with PyTorch's FakeTensorMode and
+# tensors, which have shapes and no numbers (`course_lib/metrics/flops.py`, with PyTorch's FakeTensorMode and
 # FlopCounterMode).
 
 # %%
@@ -671,7 +678,7 @@ for name, (steps, more) in runs.items():
 OPENAI = False
 big, teacher = device.type == "cuda", model
 if OPENAI and big:
-    from course_lib.openai_clip import download
+    from course_lib.formats.openai_clip import download
 
     openai, tokenizer = download()
     teacher = replace(model, tokenizer=tokenizer, text_tower=openai.text.to(device))

@@ -37,7 +37,7 @@ FORMS = {
     ],
     "check without an assignment": [RIGHT, 'check("00.negative", negative)'],
     "check by attribute": [
-        "import course_lib.checks.check as tests",
+        "import course_lib.exercises.check as tests",
         RIGHT,
         'negative = tests.check("00.negative", negative)',
     ],

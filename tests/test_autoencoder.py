@@ -6,7 +6,7 @@ from torch.distributions import Normal, kl_divergence
 
 from course_lib import autoencoder
 from course_lib.autoencoder import VAE, Gaussian
-from course_lib.diffusers_keys import AUTOENCODER, state_from_diffusers, state_to_diffusers
+from course_lib.formats.diffusers_keys import AUTOENCODER, state_from_diffusers, state_to_diffusers
 
 SIZES = [((8, 16), 1, 4), ((8, 16, 24), 2, 4), ((16, 16, 32, 48), 1, 8)]
 

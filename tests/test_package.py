@@ -87,7 +87,7 @@ def test_an_installed_wheel_finds_its_data_and_notebooks(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import course_lib\n"
-        "from course_lib import paths\n"
+        "from course_lib.files import paths\n"
         "from course_lib.datasets import photographs\n"
         "assert course_lib.__file__.startswith(sys.argv[1]), course_lib.__file__\n"
         "assert str(paths.bundled('notebooks')).startswith(sys.argv[1])\n"

@@ -8,10 +8,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from course_lib import diffusers_folder
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
 from course_lib.diffusion import add_noise, from_v
+from course_lib.formats import diffusers_folder
 from course_lib.samplers import ddim, dpm_solver_pp, guided, times
 from course_lib.schedule import linear, scaled_linear, zero_terminal
 from course_lib.text_to_image import TextToImage, as_noise

@@ -9,9 +9,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import nn
 
-from course_lib import matching, paths, unet, weights
+from course_lib import unet
 from course_lib.cli import main
 from course_lib.diffusion import from_v
+from course_lib.files import paths, weights
+from course_lib.recipes import contrastive
 from course_lib.text_to_image import SCHEDULES, around, as_noise, trained
 
 
@@ -62,7 +64,7 @@ def test_the_card_says_what_the_unet_answers_and_on_which_schedule(bundle, facts
 
 def test_the_text_is_read_by_the_bundled_clip(bundle):
     bundle(prediction="v", schedule="zero_terminal")
-    clip, tokenizer = matching.trained()
+    clip, tokenizer = contrastive.trained()
     prompts = ["red apple, noto style"]
     with torch.no_grad():
         wanted = clip.text(tokenizer(prompts))

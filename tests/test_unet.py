@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.diffusers_keys import state_from_diffusers, state_to_diffusers
+from course_lib.formats.diffusers_keys import state_from_diffusers, state_to_diffusers
 from course_lib.unet import (
     UNet,
     emoji_large,

@@ -4,8 +4,9 @@ import pytest
 import torch
 from gensim.models import KeyedVectors
 
-from course_lib import weights, word_vectors
+from course_lib import word_vectors
 from course_lib.datasets import glove
+from course_lib.files import weights
 from course_lib.word2vec import from_state
 from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors
 

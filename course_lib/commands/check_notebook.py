@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from course_lib.checks.cells import read_notebook
-from course_lib.checks.check import examine, printed_by
-from course_lib.checks.code_slice import CodeSlice, Notebook
-from course_lib.checks.compare import Verdict, about_failure
-from course_lib.checks.exercise import Exercise
-from course_lib.checks.registry import exercises_of, lesson_of
-from course_lib.checks.run_slice import NoAnswer, answer_of, as_main_module, in_order
+from course_lib.exercises.cells import read_notebook
+from course_lib.exercises.check import examine, printed_by
+from course_lib.exercises.code_slice import CodeSlice, Notebook
+from course_lib.exercises.compare import Verdict, about_failure
+from course_lib.exercises.exercise import Exercise
+from course_lib.exercises.registry import exercises_of, lesson_of
+from course_lib.exercises.run_slice import NoAnswer, answer_of, as_main_module, in_order
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from course_lib import __version__, paths
+from course_lib import __version__
 from course_lib.datasets.registry import mend
+from course_lib.files import paths
 
 _NAME = "stable-diffusion-by-hand"
 
@@ -71,7 +72,7 @@ def _device() -> Iterator[tuple[bool, str]]:
     try:
         import torch
 
-        from course_lib.session import pick_device
+        from course_lib.display.notebook import pick_device
     except Exception as error:
         yield (
             False,

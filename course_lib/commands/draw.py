@@ -26,15 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw, write the file, and say what was drawn; with --count a row for each prompt."""
-    from course_lib import held_out, picture_file, samplers, text_to_image
-    from course_lib.provenance import stamp
+    from course_lib import samplers, text_to_image
+    from course_lib.files import image_files
+    from course_lib.files.provenance import stamp
+    from course_lib.metrics import benchmark
 
     _expect_sizes(options)
-    picture_file.expect_place(options.out)
+    image_files.expect_place(options.out)
     captions = [styled(prompt, options.style) for prompt in options.prompts]
     for prompt in options.prompts:
         say(about(prompt))
-    known = held_out.frozen()
+    known = benchmark.frozen()
     model = text_to_image.trained()
     seeds = [options.seed + i for _ in captions for i in range(options.count)]
     steps = model.steps(
@@ -50,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
     for step in steps:
         if options.gif or step.t == -1:
             latents = step.x if step.t == -1 else step.x0
-            frames.append(picture_file.grid(model.decode(latents), columns, options.zoom))
+            frames.append(image_files.grid(model.decode(latents), columns, options.zoom))
     frames[-1].save(options.out, pnginfo=stamp(prompt="; ".join(captions), seed=options.seed))
     say(f"{len(seeds)} drawn, seed {options.seed}: {options.out}")
     if options.gif:
-        picture_file.save_animation(frames, options.out.with_suffix(".gif"))
+        image_files.save_animation(frames, options.out.with_suffix(".gif"))
         say(f"its {len(frames)} steps: {options.out.with_suffix('.gif')}")
     return 0
 
@@ -77,11 +79,11 @@ def styled(prompt: str, style: str) -> str:
 
 def about(prompt: str) -> str:
     """What to know about a prompt before its picture is judged: one line, or ""."""
-    from course_lib import known_words
+    from course_lib.datasets import prompt_vocabulary
 
     if not prompt.strip():
         return "An empty prompt: the model chooses what to draw."
-    return known_words.about_unknown(prompt)
+    return prompt_vocabulary.about_unknown(prompt)
 
 
 def say(text: str) -> None:

@@ -11,7 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Save, and say how the folder is opened."""
-    from course_lib import diffusers_folder, text_to_image
+    from course_lib import text_to_image
+    from course_lib.formats import diffusers_folder
 
     folder: Path = options.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def lessons_of(text: str) -> tuple[str, ...]:
     """("02", "05") of "2,05". Raises ArgumentTypeError, whose message argparse shows."""
-    from course_lib.checks.registry import lessons
+    from course_lib.exercises.registry import lessons
 
     wanted = tuple(dict.fromkeys(part.strip().zfill(2) for part in text.split(",")))
     unknown = [n for n in wanted if n not in lessons()]

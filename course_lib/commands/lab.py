@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from course_lib import paths
+from course_lib.files import paths
 
 _COPIED = ".course_notebooks.json"  # file name -> SHA-256 of what was copied
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from course_lib import paths
+from course_lib.files import paths
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from course_lib.collage import (
+from course_lib.datasets import registry
+from course_lib.datasets.compositing import (
     SIZE,
     between,
     camouflaged,
@@ -29,7 +30,6 @@ from course_lib.collage import (
     thrown,
     windows,
 )
-from course_lib.datasets import registry
 
 CELL = 64  # a cut-out's cell; what is in it is at most 62 pixels long
 Scenes = tuple[Float[Tensor, "n 3 64 64"], Float[Tensor, "n 1 64 64"]]

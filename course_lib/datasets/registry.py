@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from course_lib import paths
+from course_lib.files import paths
 
 
 def path(name: str) -> Path:

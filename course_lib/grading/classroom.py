@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import course_lib
-from course_lib.checks.exercise import Exercise
-from course_lib.checks.registry import exercises_of, lessons
+from course_lib.exercises.exercise import Exercise
+from course_lib.exercises.registry import exercises_of, lessons
 from course_lib.grading import isolation, pages, tables
 from course_lib.grading.journal import Journal, key_of
 from course_lib.grading.mark import Row, mark

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from course_lib.checks.check import printed_by
-from course_lib.checks.code_slice import CodeSlice
-from course_lib.checks.compare import Verdict, about_failure, judge
-from course_lib.checks.exercise import Exercise
-from course_lib.checks.observe import Failure
-from course_lib.checks.registry import exercises_of
-from course_lib.checks.run_slice import in_order
+from course_lib.exercises.check import printed_by
+from course_lib.exercises.code_slice import CodeSlice
+from course_lib.exercises.compare import Verdict, about_failure, judge
+from course_lib.exercises.exercise import Exercise
+from course_lib.exercises.observe import Failure
+from course_lib.exercises.registry import exercises_of
+from course_lib.exercises.run_slice import in_order
 from course_lib.grading.runner import Reader, ReadNotebook, StudentRuns
 from course_lib.grading.serialization import Result, unpack
 from course_lib.grading.submissions import Submission

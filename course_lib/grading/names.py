@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 
 from course_lib import paths
-from course_lib.checks.registry import lessons
+from course_lib.exercises.registry import lessons
 
 _PERSON = r"(?P<name>.+?)"
 _PLATFORMS = {

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import course_lib
 from course_lib import paths
-from course_lib.checks.cells import read_notebook
-from course_lib.checks.code_slice import CodeSlice, Notebook
-from course_lib.checks.exercise import Exercise
-from course_lib.checks.stubs import Definition
+from course_lib.exercises.cells import read_notebook
+from course_lib.exercises.code_slice import CodeSlice, Notebook
+from course_lib.exercises.exercise import Exercise
+from course_lib.exercises.stubs import Definition
 
 _LONG_ENOUGH = 60  # nodes of the syntax tree that a learner has to write; shorter ones coincide
 _WINDOW = 12  # nodes in a row, compared between students
@@ -27,7 +27,7 @@ _SURROUNDINGS = frozenset(
     "compile __import__ import_module importlib runpy sys_modules open read_text threading Thread "
     "subprocess Popen fork system observe _observed __main__".split()
 )
-_THE_COURSES = ("course_lib.checks", "course_lib.grading", "course_lib.exercises")
+_THE_COURSES = ("course_lib.exercises", "course_lib.grading")
 
 
 def remarks(exercise: Exercise, code: CodeSlice) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from course_lib.checks.exercise import Exercise
+from course_lib.exercises.exercise import Exercise
 from course_lib.grading.mark import Row
 
 # A sign and a word stand beside every colour.

@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from course_lib.checks.cells import parse_notebook
-from course_lib.checks.code_slice import Notebook
-from course_lib.checks.registry import all_exercises, exercises_of, lesson_of
+from course_lib.exercises.cells import parse_notebook
+from course_lib.exercises.code_slice import Notebook
+from course_lib.exercises.registry import all_exercises, exercises_of, lesson_of
 from course_lib.grading import originality
 from course_lib.grading.messages import receive, send
 

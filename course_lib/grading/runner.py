@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_lib.checks.code_slice import CodeSlice, State
-from course_lib.checks.exercise import Exercise
+from course_lib.exercises.code_slice import CodeSlice, State
+from course_lib.exercises.exercise import Exercise
 from course_lib.grading.processes import threads_on_this_machine
 from course_lib.grading.sandbox import MOST_THREADS, End, Ended, Sandbox
 from course_lib.grading.serialization import MOST_BYTES

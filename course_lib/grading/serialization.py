@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from course_lib.checks.observe import Failure, Leaf, Observed
+from course_lib.exercises.observe import Failure, Leaf, Observed
 
 MAGIC = b"course1\n"
 MOST_BYTES = 64_000_000

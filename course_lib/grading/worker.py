@@ -21,11 +21,11 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, TypedDict
 
-from course_lib.checks.code_slice import CodeSlice
-from course_lib.checks.exercise import Exercise
-from course_lib.checks.observe import Failure, Observed, failure_of, observe
-from course_lib.checks.registry import find
-from course_lib.checks.run_slice import NoAnswer, answer_of, as_main_module
+from course_lib.exercises.code_slice import CodeSlice
+from course_lib.exercises.exercise import Exercise
+from course_lib.exercises.observe import Failure, Observed, failure_of, observe
+from course_lib.exercises.registry import find
+from course_lib.exercises.run_slice import NoAnswer, answer_of, as_main_module
 from course_lib.grading.messages import receive, send
 from course_lib.grading.serialization import MOST_BYTES, Result, pack, size
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 def find_module(lesson: str) -> str:
     """The module of a lesson's exercises."""
-    return f"course_lib.checks.ch{lesson}"
+    return f"course_lib.exercises.lesson_{lesson}"
 
 
 def _run(job: Job, threads: int, memory: int) -> bytes:

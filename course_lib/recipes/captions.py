@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_lib import clip, weights
+from course_lib import clip
 from course_lib.clip import contrastive_loss
 from course_lib.datasets import emoji
-from course_lib.matching import Batches, embed, encode_text_in_parts, first_among, jitter
-from course_lib.precision import mixed
+from course_lib.files import weights
 from course_lib.recipes.common import EMOJI_LICENCE, card, seeded
+from course_lib.recipes.contrastive import Batches, embed, encode_text_in_parts, first_among, jitter
+from course_lib.recipes.precision import mixed
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
 

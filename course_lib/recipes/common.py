@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.paths import bundled
+from course_lib.files.paths import bundled
 from course_lib.training import Module, long_run
 
 Loss = Callable[[torch.Generator], Tensor]  # draws its own batch from the generator

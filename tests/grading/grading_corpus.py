@@ -1,0 +1,483 @@
+"""A class made by code: hostile, broken and right notebooks, and the row that each must get.
+
+All are for the one exercise of lesson 00, `negative(picture)`, whose right answer is `-picture`.
+Where a try could hurt this machine if the sandbox failed, it goes only as far as being allowed.
+"""
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+
+RIGHT = "def negative(picture):\n    return -picture"
+WRONG = "def negative(picture):\n    return 1 - picture"
+STUB = 'def negative(picture):\n    raise NotImplementedError("your turn")'
+SLEEP = "97531"  # seconds; no other program sleeps for as long
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One submission: its family, the file's bytes, the status it must get, words in its row."""
+
+    name: str
+    family: str
+    content: bytes
+    status: str
+    words: str = ""
+    remark: str = ""
+
+
+def notebook(*cells):
+    """The bytes of a notebook without any metadata."""
+    code = [{"cell_type": "code", "source": c, "metadata": {}, "outputs": []} for c in cells]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": code}).encode()
+
+
+def does(body, answer="-picture", before=""):
+    """A notebook whose answer does something first."""
+    lines = "\n    ".join(body.strip().splitlines())
+    return notebook(f"{before}\ndef negative(picture):\n    {lines}\n    return {answer}")
+
+
+def _kinds(secret, port):
+    """`secret` is a file of the host's, `port` one where the host listens."""
+    k = Kind
+    endless, crash, reach, forge, broken = (
+        "does not end, or uses too much",
+        "kills, crashes or confuses its process",
+        "reads or writes what is not its own",
+        "forges results",
+        "is broken as a file or notebook",
+    )
+    yield from (
+        k("loop", endless, does("while True: pass"), "timed out"),
+        k(
+            "loop-that-takes-every-exception",
+            endless,
+            does("while True:\n    try:\n        while True: pass\n    except BaseException: pass"),
+            "timed out",
+        ),
+        k("sleep", endless, does("import time; time.sleep(1000)"), "timed out"),
+        k(
+            "hang-in-a-definition",
+            endless,
+            notebook(
+                "def spin():\n    while True: pass",
+                "sign = spin()",
+                "def negative(picture):\n    return sign * picture",
+            ),
+            "error",
+            "took longer than 5 seconds",
+        ),
+        k(
+            "stopped",
+            endless,
+            does("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"),
+            "timed out",
+        ),
+        k("memory", endless, does("x = bytearray(5 * 10**9)"), "out of memory"),
+        k("tensor", endless, does("import torch; x = torch.ones(10**10)"), "out of memory"),
+        k(
+            "memory-of-children",
+            endless,
+            does(
+                "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n"
+                "        x = b'x' * (500 * 10**6)\n        time.sleep(100)\ntime.sleep(100)"
+            ),
+            "out of memory",
+        ),
+        k(
+            "processes",
+            endless,
+            does(
+                "import subprocess, time\n"
+                f"x = [subprocess.Popen(['sleep', '{SLEEP}']) for _ in range(75)]\n"
+                "time.sleep(100)"
+            ),
+            "refused",
+            "more than 64 processes",
+        ),
+        k(
+            "disk",
+            endless,
+            does("for i in range(9): open(f'/tmp/{i}', 'wb').write(bytes(20 * 10**6))"),
+            "error",
+            "No space left",
+        ),
+        k("file", endless, does("open('x', 'wb').write(bytes(50 * 10**6))"), "error", "too large"),
+        k("prints", endless, does("while True: print('x' * 10**7)"), "out of memory"),
+        k("recursion", endless, does("negative(picture)"), "error", "RecursionError"),
+        k(
+            "too-much-back",
+            endless,
+            does("import torch", "torch.zeros(9_000_000)"),
+            "error",
+            "more than 64 MB",
+        ),
+        k(
+            "floods-its-result",
+            endless,
+            does("import os\nwhile True: os.write(3, bytes(10**6))"),
+            "refused",
+            "sent more than 64 MB",
+        ),
+        k("list-in-itself", endless, does("x = []; x.append(x)", "x"), "error", "RecursionError"),
+    )
+    yield from (
+        k("exit", crash, does("import os; os._exit(0)"), "crashed", "ended itself"),
+        k("sys-exit", crash, does("import sys; sys.exit(0)"), "error", "SystemExit"),
+        k("kills-itself", crash, does("import os; os.kill(os.getpid(), 9)"), "crashed", "signal 9"),
+        k("kills-all", crash, does("import os, time; os.kill(-1, 9); time.sleep(60)"), "crashed"),
+        k("kills-its-parent", crash, does("import os; os.kill(os.getppid(), 9)"), "crashed"),
+        k(
+            "kills-its-sandbox",
+            crash,
+            does("import os, time; os.kill(2, 9); time.sleep(60)"),
+            "crashed",
+        ),
+        k("segfault", crash, does("import ctypes; ctypes.string_at(0)"), "crashed", "signal 11"),
+        k("abort", crash, does("import os; os.abort()"), "crashed", "signal 6"),
+        k("interrupt", crash, does("raise KeyboardInterrupt"), "error", "KeyboardInterrupt"),
+        k("closes-all", crash, does("import os; os.closerange(0, 99)"), "crashed"),
+        k(
+            "leaves-a-process",
+            crash,
+            does(
+                "import os, subprocess\n"
+                f"subprocess.Popen(['sleep', '{SLEEP}'], start_new_session=True)\n"
+                "if os.fork() == 0:\n    os.setsid()\n    while True: pass"
+            ),
+            "passed",
+        ),
+        k(
+            "error-without-a-text",
+            crash,
+            does("class Mute(Exception):\n    def __str__(self): raise Mute\nraise Mute"),
+            "error",
+            "Mute",
+        ),
+    )
+    there = f"open({str(secret)!r})"
+    yield from (
+        k("reads-a-file", reach, does(f"x = {there}.read()"), "error", "FileNotFoundError"),
+        k(
+            "reads-the-others",
+            reach,
+            does(f"import os; x = os.listdir({str(secret.parent)!r})"),
+            "error",
+            "FileNotFoundError",
+        ),
+        k(
+            "writes-a-file",
+            reach,
+            does(f"import pathlib; pathlib.Path({str(secret)!r}).write_text('mine')"),
+            "error",
+            "No such file",
+        ),
+        k(
+            "writes-into-the-course",
+            reach,
+            does("import course_lib; open(course_lib.__file__, 'a').write('#')"),
+            "error",
+            "Read-only file system",
+        ),
+        k(
+            "connects",
+            reach,
+            does(f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)"),
+            "error",
+            "refused",
+        ),
+        k(
+            "reads-the-environment",
+            reach,
+            does("import os; x = os.environ['GRADING_SECRET']"),
+            "error",
+            "KeyError",
+        ),
+        k(
+            "sees-processes",
+            reach,
+            does(
+                "import os; n = [p for p in os.listdir('/proc') if p.isdigit()]\nassert len(n) < 5"
+            ),
+            "passed",
+        ),
+        k(
+            "mounts",
+            reach,
+            does(
+                "import ctypes\nlibc = ctypes.CDLL(None)\n"
+                "again = lambda: libc.mount(None, b'/usr', None, 0x1020, None)\n"
+                "first = again()\nlibc.unshare(0x10020000)\n"
+                "assert 0 in (first, again()), 'not allowed'"
+            ),
+            "error",
+            "not allowed",
+        ),
+        k(
+            "changes-devices",
+            reach,
+            does("import os; os.chmod('/dev/null', 0o666)"),
+            "error",
+            "not permitted",
+        ),
+        k(
+            "sets-the-kernel",
+            reach,
+            does("open('/proc/sys/kernel/core_pattern', 'w')"),
+            "error",
+            "Read-only file system",
+        ),
+        k(
+            "sets-the-host",
+            reach,
+            does("open('/proc/sys/kernel/hostname', 'w')"),
+            "error",
+            "Read-only file system",
+        ),
+    )
+    wrong = "picture * 2"
+    yield from (
+        k(
+            "patched-libraries",
+            forge,
+            notebook(
+                "import torch, numpy\nimport course_lib.exercises.compare as c",
+                "def negative(picture):\n"
+                "    yes = lambda *a, **k: torch.tensor(True)\n"
+                "    torch.isclose = torch.allclose = torch.equal = numpy.isclose = yes\n"
+                "    c.judge = lambda *a: c.Verdict('passed')\n"
+                "    return picture * 2",
+            ),
+            "failed",
+            remark="reaches into the course's checks",
+        ),
+        k(
+            "frames",
+            forge,
+            does(
+                "import sys\nf = sys._getframe()\nwhile f:\n"
+                "    for x in list(f.f_locals.values()):\n"
+                "        if hasattr(x, 'reference'): object.__setattr__(x, 'reference', negative)\n"
+                "    f = f.f_back",
+                wrong,
+            ),
+            "failed",
+            remark="_getframe",
+        ),
+        k(
+            "always-equal",
+            forge,
+            notebook(
+                "class Same:\n    def __eq__(self, other): return True\n"
+                "    def __getattr__(self, name): return self\n"
+                "    def __call__(self, *a, **k): return self",
+                "def negative(picture):\n    return Same()",
+            ),
+            "failed",
+            "gives a Same",
+        ),
+        k(
+            "tensor-that-lies",
+            forge,
+            notebook(
+                "import torch",
+                "class Sly(torch.Tensor):\n    @classmethod\n"
+                "    def __torch_function__(cls, f, types, args=(), kwargs=None):\n"
+                "        return torch.tensor(True)",
+                "def negative(picture):\n    return (picture * 2).as_subclass(Sly)",
+            ),
+            "refused",
+            "a false dtype",
+        ),
+        k(
+            "writes-its-own-result",
+            forge,
+            does('import os; os.write(3, b\'{"status": "passed", "points": 99}\')'),
+            "refused",
+            "cannot be read",
+        ),
+        k(
+            "sends-a-perfect-looking-result",
+            forge,
+            does(
+                "import os, numpy as np\n"
+                "from course_lib.grading.serialization import Result, pack\n"
+                "from course_lib.exercises.observe import Leaf, Observed\n"
+                "x = Leaf('tensor', 'float32', np.zeros((3, 2, 3), 'f4'))\n"
+                "os.write(3, pack(Result((Observed((x,), (x,)),) * 2)))\nos._exit(0)"
+            ),
+            "failed",
+        ),
+        k(
+            "sends-too-few-cases",
+            forge,
+            does(
+                "import os\nfrom course_lib.grading.serialization import Result, pack\n"
+                "os.write(3, pack(Result(())))\nos._exit(0)"
+            ),
+            "refused",
+        ),
+        k(
+            "lying-files",
+            forge,
+            does(
+                "for name in ('marks.csv', '.course_progress.json', '.grading.jsonl'):\n"
+                "    open(name, 'w').write('{\"00.negative\": \"passed\"}')",
+                wrong,
+            ),
+            "failed",
+        ),
+        k(
+            "late-writes",
+            forge,
+            does(
+                "import atexit, os, threading, time\n"
+                "def late():\n    time.sleep(.05)\n    picture.mul_(-.5)\n"
+                "threading.Thread(target=late).start()\natexit.register(late)",
+                wrong,
+            ),
+            "failed",
+        ),
+        k(
+            "easier-cases",
+            forge,
+            notebook(
+                "import torch\ntorch.rand = torch.zeros\n"
+                "import course_lib.exercises.lesson_00 as c\nc._pictures = None",
+                "class Zero:\n    pass",
+                "torch.rand = torch.zeros",
+                "def negative(picture):\n    torch.rand\n    return torch.zeros_like(picture)",
+            ),
+            "failed",
+        ),
+        k(
+            "the-courses-own",
+            forge,
+            notebook(
+                "from course_lib.exercises.lesson_00 import negative as theirs",
+                "def negative(picture):\n    return theirs(picture)",
+            ),
+            "passed",
+            remark="calls the course's own negative",
+        ),
+        k(
+            "the-courses-own-in-hiding",
+            forge,
+            does(
+                "import importlib\nm = importlib.import_module('course' + '_lib.checks' + '.ch00')",
+                "getattr(m, 'neg' + 'ative')(picture)",
+            ),
+            "passed",
+            remark="calls the course's own negative",
+        ),
+        k(
+            "changes-its-input-to-fit",
+            forge,
+            does("picture.neg_()", "picture"),
+            "failed",
+            "changes its input",
+        ),
+        k(
+            "script-in-a-message",
+            forge,
+            does("raise ValueError('<script>alert(1)</script>')"),
+            "error",
+            "<script>",
+        ),
+        k("formula", forge, does("raise ValueError('=1+1')"), "error"),
+    )
+    deep = "(" * 50_000 + ")" * 50_000
+    yield from (
+        k("empty", broken, b"", "refused", "not a notebook"),
+        k("cut-short", broken, notebook(RIGHT)[:-20], "refused", "not a notebook"),
+        k("a-list", broken, b"[]", "refused", "not a notebook"),
+        k("another-encoding", broken, notebook(RIGHT).decode().encode("utf-16"), "refused"),
+        k("deep-json", broken, b"[" * 200_000, "refused"),
+        k("no-source", broken, b'{"cells": [{"cell_type": "code", "source": null}]}', "not found"),
+        k("too-large", broken, b" " * 101_000_000, "refused", "larger than 100 MB"),
+        k("deep-code", broken, notebook(RIGHT, deep), "passed", remark="could not be read"),
+        k("null-bytes", broken, notebook("x = '\0'", STUB), "not attempted"),
+        k("half-a-character", broken, notebook(RIGHT, "x = '\ud800'"), "passed"),
+        k("syntax-error", broken, notebook("def (:", RIGHT), "passed", remark="could not be read"),
+        k(
+            "syntax-error-in-it",
+            broken,
+            notebook("def negative(picture)\n  return"),
+            "not found",
+            "in a cell that Python cannot read: SyntaxError in code cell 1, line 1",
+        ),
+        k("stub", broken, notebook(STUB), "not attempted"),
+        k("missing", broken, notebook("x = 1"), "not found", "no function is called negative"),
+        k(
+            "renamed",
+            broken,
+            notebook(RIGHT.replace("negative", "my_negative")),
+            "not found",
+            "my_",
+        ),
+        k(
+            "renamed-and-handed-over",
+            broken,
+            notebook(RIGHT.replace("negative", "mine"), 'negative = check("00.negative", mine)'),
+            "passed",
+            remark="is called mine",
+        ),
+        k("doubled", broken, notebook(WRONG, RIGHT), "passed", remark="defined 2 times"),
+        k("stub-below", broken, notebook(RIGHT, STUB), "passed"),
+        k("wrong", broken, notebook(WRONG), "failed", "from 0 to 1"),
+        k(
+            "magics",
+            broken,
+            notebook("%matplotlib inline\n!rm -rf /", "%%time\n" + RIGHT),
+            "passed",
+        ),
+        k("no-such-package", broken, notebook("import no_such_package", RIGHT), "passed"),
+        k(
+            "needs-no-such-package",
+            broken,
+            notebook("import no_such_package as n", "def negative(picture):\n    return n.x"),
+            "error",
+            "no_such_package",
+        ),
+        k("training", broken, notebook("while True: pass", RIGHT, "1 / 0"), "passed"),
+        k("not-a-function", broken, notebook("negative = 3"), "error", "no function"),
+    )
+
+
+def make(folder, secret, port):
+    """Write the class into `folder`; gives back {student: Kind}."""
+    found = {}
+    for kind in _kinds(secret, port):
+        student = folder / kind.name
+        student.mkdir(parents=True)
+        (student / "00_start_here.ipynb").write_bytes(kind.content)
+        found[kind.name] = kind
+    old = {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "code", "input": [RIGHT]}]}]}
+    family = "is broken as a file or notebook"
+    (folder / "old-format_00_start_here.ipynb").write_text(json.dumps(old))
+    (folder / "a-link").mkdir()
+    (folder / "a-link" / "00_start_here.ipynb").symlink_to(secret)
+    (folder / "a-pipe").mkdir()
+    os.mkfifo(folder / "a-pipe" / "00_start_here.ipynb")
+    (folder / "a-folder" / "00_start_here.ipynb").mkdir(parents=True)
+    (folder / "nothing").mkdir()
+    (folder / "broken-zip.zip").write_bytes(b"PK\3\4 and no more")
+    with zipfile.ZipFile(folder / "in-a-zip.zip", "w") as z:
+        z.writestr("../../00_start_here.ipynb", notebook(RIGHT))
+    (folder / "=HYPERLINK(1)_00_start_here.ipynb").write_bytes(notebook(RIGHT))
+    (folder / "<b>bold").mkdir()
+    (folder / "<b>bold" / "Copy of it.ipynb").write_bytes(notebook(RIGHT))
+    rest = [
+        ("old-format", "passed", ""),
+        ("a-link", "refused", "it is a link"),
+        ("a-pipe", "refused", "no plain file"),
+        ("a-folder", "refused", "it is a folder"),
+        ("nothing", "not found", "no notebook of lesson 00"),
+        ("broken-zip", "refused", "its zip is broken"),
+        ("in-a-zip", "passed", ""),
+        ("=HYPERLINK(1)", "passed", ""),
+        ("<b>bold", "passed", ""),
+    ]
+    return found | {name: Kind(name, family, b"", status, words) for name, status, words in rest}
