@@ -19,8 +19,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
+from course_lib.files.pretrained import load_pretrained
 from course_lib.formats import diffusers_folder
-from course_lib.text_to_image import TextToImage, trained
+from course_lib.text_to_image import TextToImage
 
 PROMPT, SEED, STEPS, SCALE = "red apple, noto style", 0, 20, 3.0
 Draw = Callable[[], NDArray[np.float32]]
@@ -33,7 +34,7 @@ def runs(ours: TextToImage, folder: Path) -> dict[str, Draw]:
     theirs.set_progress_bar_config(disable=True)
 
     def draw_ours() -> NDArray[np.float32]:
-        picture = ours.draw([PROMPT], [SEED], visits=STEPS, scale=SCALE)
+        picture = ours.draw([PROMPT], [SEED], num_inference_steps=STEPS, guidance_scale=SCALE)
         return (picture.permute(0, 2, 3, 1).numpy() + 1) / 2
 
     def draw_theirs() -> NDArray[np.float32]:
@@ -56,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        draw = runs(trained(), Path(folder))
+        draw = runs(load_pretrained(), Path(folder))
         pictures = {name: once() for name, once in draw.items()}  # these warm up as well
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in draw}
         for _ in range(options.times):

@@ -16,14 +16,17 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from course_lib import recipes, unet
-from course_lib.metrics.benchmark import frozen, measures
-from course_lib.text_to_image import TextToImage, around
+from course_lib.files.pretrained import assemble
+from course_lib.metrics.benchmark import default_settings, measures
+from course_lib.text_to_image import TextToImage
 
 
 def brightness_error(model: TextToImage, name: str) -> tuple[float, float]:
     """Mean and mean absolute difference in brightness, drawing less truth, over these questions."""
     [measure] = measures([name])
-    apart = measure.drawn(model, frozen()) - measure.small[measure.true]  # (n, 768), of -1 ... 1
+    apart = (
+        measure.drawn(model, default_settings()) - measure.small[measure.true]
+    )  # (n, 768), of -1 ... 1
     apart = apart.mean(dim=1) * 255 / 2
     return float(apart.mean()), float(apart.abs().mean())
 
@@ -34,13 +37,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--folder", type=Path, default=Path("my-weights/prediction"))
     options = parser.parse_args()
-    for prediction in ("noise", "v"):
+    for prediction in ("epsilon", "v_prediction"):
         folder = options.folder / prediction
         path = recipes.emoji_text_to_image(folder, (options.steps,), prediction)
         made = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         model = unet.emoji_latent()
         model.load_state_dict(load_file(path))
-        whole = around(model, prediction, made["schedule"])
+        whole = assemble(model, prediction, made["schedule"])
         signed, size = brightness_error(whole, "validation_combinations")
         print(f"{prediction}, {made['schedule']}, {options.steps:,} steps")
         for name, share in made["quality"].items():

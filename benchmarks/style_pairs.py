@@ -17,7 +17,7 @@ from sklearn.kernel_ridge import KernelRidge
 from torch import Tensor
 
 from course_lib.datasets import emoji
-from course_lib.metrics.benchmark import Measure, Share, measures, shares
+from course_lib.metrics.benchmark import Benchmark, Proportion, measures, proportions
 
 ALPHA, WIDTH = 0.03, 0.5  # chosen on validation: .03, .1, .3 and .5, 1, 2 were tried
 
@@ -30,7 +30,7 @@ def maker(style: str) -> str:
 class Makers:
     """All pictures, shrunk, by style and code."""
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Benchmark) -> None:
         self.every, self.small = measure.every, measure.small
         pairs = zip(self.every.styles, self.every.codes, strict=True)
         self.place = {pair: i for i, pair in enumerate(pairs)}
@@ -62,7 +62,7 @@ class Makers:
         return fit.fit(inputs.numpy(), wanted.numpy())
 
 
-def regressed(measure: Measure) -> dict[str, Share]:
+def regressed(measure: Benchmark) -> dict[str, Proportion]:
     """The shares of right answers of the regression."""
     makers = Makers(measure)
     answers = torch.zeros(len(measure.true), measure.small.shape[1])
@@ -73,7 +73,7 @@ def regressed(measure: Measure) -> dict[str, Share]:
         asked = torch.stack([x for x in given if x is not None])  # all: such pairs are held out
         guess = makers.regression(style).predict(asked.numpy())
         answers[rows] = torch.from_numpy(guess).float()
-    return shares(measure.right(answers), measure.styles)
+    return proportions(measure.right(answers), measure.styles)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def ours(sentences: list[list[str]], epochs: int) -> tuple[WordVectors, tuple[fl
     """Our vectors and the time that reading took; counting words is not in it."""
     vocabulary = word2vec.count_words(sentences, at_most=AT_MOST)
     text = word2vec.as_numbers(sentences, vocabulary)
-    lists = word2vec.new_lists(vocabulary, WIDTH)
+    lists = word2vec.new_embeddings(vocabulary, WIDTH)
     options = {"window": WINDOW, "negatives": NEGATIVES, "sample": SAMPLE, "lr": LR}
 
     def run() -> None:
@@ -40,7 +40,7 @@ def ours(sentences: list[list[str]], epochs: int) -> tuple[WordVectors, tuple[fl
             word2vec.read(lists, text, vocabulary, epoch=epoch, of=epochs, **options)
 
     took = timed(run)
-    return lists.first, took
+    return lists.vectors, took
 
 
 def gensims(sentences: list[list[str]], epochs: int) -> tuple[WordVectors, tuple[float, float]]:

@@ -103,31 +103,35 @@ class GatedFeedForward(nn.Module):
 
     def __init__(self, d: int, wider: int = 4) -> None:
         super().__init__()
-        self.into = nn.Linear(d, 2 * wider * d)
-        self.out = nn.Linear(wider * d, d)
+        self.proj_in = nn.Linear(d, 2 * wider * d)
+        self.proj_out = nn.Linear(wider * d, d)
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
-        # Two small multiplications instead of one that is cut in two: the halves stay in one piece.
-        (w_value, w_gate), (b_value, b_gate) = self.into.weight.chunk(2), self.into.bias.chunk(2)
+        # Two smaller products instead of one that is then split: each half stays contiguous.
+        (w_value, w_gate), (b_value, b_gate) = (
+            self.proj_in.weight.chunk(2),
+            self.proj_in.bias.chunk(2),
+        )
         gate = F.gelu(F.linear(x, w_gate, b_gate))
-        return self.out(F.linear(x, w_value, b_value) * gate)
+        return self.proj_out(F.linear(x, w_value, b_value) * gate)
 
 
 class TransformerBlock(nn.Module):
-    """Look at the picture's own tokens, then at the context, then think about it; each is added on.
+    """Self-attention over the tokens, cross-attention to the context, then a feed-forward layer.
 
-    Without a context (`d_context` = 0) the second part is not there, and `forward` takes x alone.
-    Raises ValueError for a context too many or missing.
+    Each has a layer norm before it and a residual connection. Without a context (`d_context` = 0)
+    there is no cross-attention, and `forward` takes x alone. Raises ValueError for a context that
+    is missing, or given where none belongs.
     """
 
     def __init__(self, d: int, d_context: int, heads: int) -> None:
         super().__init__()
         self.d_context = d_context
-        self.norm_self, self.look_at_self = nn.LayerNorm(d), SelfAttention(d, heads)
+        self.norm1, self.self_attn = nn.LayerNorm(d), SelfAttention(d, heads)
         if d_context:
-            self.norm_context = nn.LayerNorm(d)
-            self.look_at_context = CrossAttention(d, d_context, heads)
-        self.norm_think, self.think = nn.LayerNorm(d), GatedFeedForward(d)
+            self.norm2 = nn.LayerNorm(d)
+            self.cross_attn = CrossAttention(d, d_context, heads)
+        self.norm3, self.ff = nn.LayerNorm(d), GatedFeedForward(d)
 
     def forward(
         self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d_context"] | None = None
@@ -138,14 +142,14 @@ class TransformerBlock(nn.Module):
                 f"{'a context as well' if self.d_context else 'no context'}. "
                 "Usual cause: the text was forgotten."
             )
-        x = x + self.look_at_self(self.norm_self(x))
+        x = x + self.self_attn(self.norm1(x))
         if context is not None:
-            x = x + self.look_at_context(self.norm_context(x), context)
-        return x + self.think(self.norm_think(x))
+            x = x + self.cross_attn(self.norm2(x), context)
+        return x + self.ff(self.norm3(x))
 
 
 class SpatialTransformer(nn.Module):
-    """A transformer over pixels: flatten the picture to h * w tokens, look, fold it back, add.
+    """A transformer over pixels: the picture becomes h * w tokens, and its output is added to it.
 
     The last convolution starts at zero, so a new one passes the picture on unchanged.
     """
@@ -153,21 +157,21 @@ class SpatialTransformer(nn.Module):
     def __init__(self, channels: int, d_context: int, heads: int, groups: int = 8) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
-        self.into = nn.Conv2d(channels, channels, kernel_size=1)
+        self.proj_in = nn.Conv2d(channels, channels, kernel_size=1)
         self.block = TransformerBlock(channels, d_context, heads)
-        self.out = nn.Conv2d(channels, channels, kernel_size=1)
-        for p in self.out.parameters():
+        self.proj_out = nn.Conv2d(channels, channels, kernel_size=1)
+        for p in self.proj_out.parameters():
             nn.init.zeros_(p)
 
     def forward(
         self, x: Float[Tensor, "b c h w"], context: Float[Tensor, "b m d_context"] | None = None
     ) -> Float[Tensor, "b c h w"]:
         tokens = rearrange(self.norm(x), "b c h w -> b (h w) c")
-        tokens = self.block(_each_token(self.into, tokens), context)
-        tokens = _each_token(self.out, tokens)
+        tokens = self.block(_each_token(self.proj_in, tokens), context)
+        tokens = _each_token(self.proj_out, tokens)
         return x + rearrange(tokens, "b (h w) c -> b c h w", h=x.shape[-2])
 
 
 def _each_token(conv: Any, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b n c_out"]:
-    """A 1x1 convolution (or a LoRA on one) is a linear layer at every pixel, quicker as one."""
+    """A 1x1 convolution (or a LoRA on one) is a linear layer at every pixel, faster as one."""
     return F.linear(tokens, conv.weight[:, :, 0, 0], conv.bias)

@@ -60,8 +60,8 @@ class VAE(nn.Module):
         self.c_picture, self.c_latent = c_picture, c_latent
         self.factor = 2 ** (len(widths) - 1)
         self.encoder = Encoder(c_picture, 2 * c_latent, widths, blocks, groups)
-        self.to_gaussian = nn.Conv2d(2 * c_latent, 2 * c_latent, kernel_size=1)
-        self.from_code = nn.Conv2d(c_latent, c_latent, kernel_size=1)
+        self.quant_conv = nn.Conv2d(2 * c_latent, 2 * c_latent, kernel_size=1)
+        self.post_quant_conv = nn.Conv2d(c_latent, c_latent, kernel_size=1)
         self.decoder = Decoder(c_latent, c_picture, widths, blocks, groups)
         self.register_buffer("scale", torch.tensor(1.0))
 
@@ -82,13 +82,13 @@ class VAE(nn.Module):
                 f"VAE.encode expects pictures in [-1, 1], got numbers from {x.min():.3g} to "
                 f"{x.max():.3g}. Usual cause: bytes from 0 to 255; use x / 127.5 - 1."
             )
-        mean, log_var = self.to_gaussian(self.encoder(x)).chunk(2, dim=1)
+        mean, log_var = self.quant_conv(self.encoder(x)).chunk(2, dim=1)
         return Gaussian(mean, log_var.clamp(-30, 20))
 
     def decode(self, z: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Codes (b, c_latent, h, w) to pictures (b, c_picture, factor h, factor w)."""
         expect_shape("VAE.decode", z, "b c h w", c=self.c_latent)
-        return self.decoder(self.from_code(z))
+        return self.decoder(self.post_quant_conv(z))
 
     def to_latents(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         """Pictures to latents of unit spread: the mean of the code, times `scale`."""
@@ -127,14 +127,14 @@ def normalise_latents(vae: VAE, mean: Float[Tensor, " c"], std: Float[Tensor, " 
     """
     c = vae.c_latent
     size = std / std.mean()
-    weight, bias = vae.to_gaussian.weight, vae.to_gaussian.bias
+    weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
     assert bias is not None
-    assert vae.from_code.bias is not None
+    assert vae.post_quant_conv.bias is not None
     weight[:c] /= size[:, None, None, None]
     bias[:c] = (bias[:c] - mean) / size
     bias[c:] -= 2 * size.log()  # the log of a variance
-    vae.from_code.bias += vae.from_code.weight[:, :, 0, 0] @ mean
-    vae.from_code.weight *= size[None, :, None, None]
+    vae.post_quant_conv.bias += vae.post_quant_conv.weight[:, :, 0, 0] @ mean
+    vae.post_quant_conv.weight *= size[None, :, None, None]
     vae.scale.fill_(1 / std.mean())
 
 

@@ -1,8 +1,8 @@
-"""The two halves of the autoencoder: an encoder that shrinks a picture, a decoder that mirrors it.
+"""Autoencoder blocks: an encoder that shrinks a picture, and a decoder that enlarges it again.
 
 The structure is that of Stable Diffusion's first stage (Rombach et al. 2022, appendix G; in code
 diffusers' AutoencoderKL): blocks of convolutions, half the size from each level to the next, and
-attention over all places at the smallest one.
+self-attention over all positions at the smallest one.
 """
 
 from itertools import pairwise
@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class ConvBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut: the UNet's ResBlock without a time to listen to."""
+class PlainResBlock(nn.Module):
+    """Two 3x3 convolutions and a residual connection: the UNet's ResBlock without the time."""
 
     def __init__(self, c_in: int, c_out: int, groups: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ConvBlock(nn.Module):
 
 
 class PixelAttention(nn.Module):
-    """One head of self-attention over all places of a small feature map (lesson 11)."""
+    """One head of self-attention over all positions of a small feature map (lesson 11)."""
 
     def __init__(self, c: int, groups: int) -> None:
         super().__init__()
@@ -44,17 +44,17 @@ class PixelAttention(nn.Module):
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (b, h*w, c)
         q, k, v = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
         out = self.to_out(F.scaled_dot_product_attention(q, k, v))
-        return x + out.transpose(1, 2).unflatten(2, x.shape[2:])
+        return out.transpose(1, 2).unflatten(2, x.shape[2:]) + x  # this order keeps channels-last
 
 
 def _middle(c: int, groups: int) -> nn.Sequential:
     return nn.Sequential(
-        ConvBlock(c, c, groups), PixelAttention(c, groups), ConvBlock(c, c, groups)
+        PlainResBlock(c, c, groups), PixelAttention(c, groups), PlainResBlock(c, c, groups)
     )
 
 
-class Halve(nn.Module):
-    """A convolution with stride 2, padded on the right and below only, as Stable Diffusion's."""
+class Downsample(nn.Module):
+    """A 3x3 convolution with stride 2, padded right and below only, as in Stable Diffusion."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -64,8 +64,8 @@ class Halve(nn.Module):
         return self.conv(F.pad(x, (0, 1, 0, 1)))
 
 
-class Double(nn.Module):
-    """Every pixel four times, then a convolution to smooth the blocks."""
+class Upsample(nn.Module):
+    """Repeat every pixel twice in both directions, then smooth with a 3x3 convolution."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -85,8 +85,8 @@ class Encoder(nn.Module):
         self.conv_in = nn.Conv2d(c_in, widths[0], kernel_size=3, padding=1)
         levels: list[nn.Module] = []
         for i, (before, c) in enumerate(pairwise((widths[0], *widths))):
-            level = [ConvBlock(before if j == 0 else c, c, groups) for j in range(blocks)]
-            levels.append(nn.Sequential(*level, *([Halve(c)] if i < len(widths) - 1 else [])))
+            level = [PlainResBlock(before if j == 0 else c, c, groups) for j in range(blocks)]
+            levels.append(nn.Sequential(*level, *([Downsample(c)] if i < len(widths) - 1 else [])))
         self.levels = nn.Sequential(*levels)
         self.middle = _middle(widths[-1], groups)
         self.norm_out = nn.GroupNorm(groups, widths[-1], eps=1e-6)
@@ -98,7 +98,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The encoder run backwards, with one block more at each level."""
+    """Features (b, c_in, h, w) to pictures (b, c_out, f h, f w); one block more per level."""
 
     def __init__(
         self, c_in: int, c_out: int, widths: tuple[int, ...], blocks: int, groups: int
@@ -108,8 +108,8 @@ class Decoder(nn.Module):
         self.middle = _middle(widths[-1], groups)
         levels: list[nn.Module] = []
         for i, (before, c) in enumerate(pairwise((widths[-1], *reversed(widths)))):
-            level = [ConvBlock(before if j == 0 else c, c, groups) for j in range(blocks + 1)]
-            levels.append(nn.Sequential(*level, *([Double(c)] if i < len(widths) - 1 else [])))
+            level = [PlainResBlock(before if j == 0 else c, c, groups) for j in range(blocks + 1)]
+            levels.append(nn.Sequential(*level, *([Upsample(c)] if i < len(widths) - 1 else [])))
         self.levels = nn.Sequential(*levels)
         self.norm_out = nn.GroupNorm(groups, widths[0], eps=1e-6)
         self.conv_out = nn.Conv2d(widths[0], c_out, kernel_size=3, padding=1)

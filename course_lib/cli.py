@@ -16,9 +16,13 @@ from course_lib import __version__
 COMMANDS = {
     "lab": ("course_lib.commands.lab", "open the lessons in JupyterLab, on copies of your own"),
     "check": ("course_lib.commands.check_notebook", "run the exercises of one notebook"),
-    "doctor": ("course_lib.commands.doctor", "versions, device, data and weights; what to mend"),
+    "doctor": (
+        "course_lib.commands.doctor",
+        "versions, device, data and weights; how to fix what is wrong",
+    ),
     "draw": ("course_lib.commands.draw", "draw a picture from a sentence"),
-    "train": ("course_lib.commands.train", "make a bundled weight file anew"),
+    "train": ("course_lib.commands.train", "train a bundled weight file again"),
+    "evaluate": ("course_lib.commands.evaluate", "measure how good the bundled weights are"),
     "export": ("course_lib.commands.export", "save the model as a folder that diffusers opens"),
     "grade": ("course_lib.commands.grade", "check a class's notebooks"),
 }

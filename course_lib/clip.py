@@ -9,41 +9,25 @@ import math
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from course_lib.attention import SelfAttention, causal_mask
+from course_lib.attention import causal_mask
+from course_lib.self_attention import EncoderBlock
 from course_lib.shapes import expect_shape
 
 
-class QuickGELU(nn.Module):
+def quick_gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """CLIP's cheaper stand-in for GELU: x * sigmoid(1.702 x)."""
-
-    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        return x * torch.sigmoid(1.702 * x)
+    return x * torch.sigmoid(1.702 * x)
 
 
-class Block(nn.Module):
-    """Attention, then a small network at each token; both normed before and added after."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads, bias=True)
-        self.norm2 = nn.LayerNorm(width)
-        self.widen = nn.Linear(width, 4 * width)
-        self.act = QuickGELU()
-        self.narrow = nn.Linear(4 * width, width)
-
-    def forward(
-        self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "n n"] | None = None
-    ) -> Float[Tensor, "b n d"]:
-        x = x + self.attention(self.norm1(x), mask)
-        return x + self.narrow(self.act(self.widen(self.norm2(x))))
+def _block(width: int, heads: int) -> EncoderBlock:
+    return EncoderBlock(width, heads, bias=True, activation=quick_gelu)
 
 
 class TextTower(nn.Module):
-    """Token ids to one vector a token, each knowing the tokens before it (CLIPTextModel).
+    """Token ids to one vector per token, each knowing the tokens before it (CLIPTextModel).
 
     Positions are learned, not sines. The last id of the vocabulary is the end of the text.
     """
@@ -53,16 +37,17 @@ class TextTower(nn.Module):
     ) -> None:
         super().__init__()
         self.end, self.heads = vocabulary - 1, heads
-        # Begun as small as CLIP's, .02, words would drown in what the first block adds to them.
-        self.tokens = nn.Embedding(vocabulary, width)  # spread 1
+        # With CLIP's std of 0.02 the first block's output swamps the token embeddings here;
+        # nn.Embedding's own std of 1 avoids that.
+        self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(torch.randn(length, width) * 0.1)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(_block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
         """The last hidden states: Stable Diffusion's context.
 
-        Raises ValueError for more than `length` ids a text.
+        Raises ValueError for more than `length` ids per text.
         """
         expect_shape("TextTower", ids, "b m")
         if ids.shape[1] > len(self.positions):
@@ -85,7 +70,7 @@ class TextTower(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """A picture, cut into square patches, to one vector (CLIPVisionModel; Dosovitskiy 2021).
+    """A picture, split into square patches, to one vector (CLIPVisionModel; Dosovitskiy 2021).
 
     Raises ValueError for a `size` that does not split into patches, and for pictures of another.
     """
@@ -96,16 +81,16 @@ class ImageTower(nn.Module):
             raise ValueError(f"ImageTower: a side of {size} does not split into patches of {patch}")
         self.size, self.heads = size, heads
         self.patches = nn.Conv2d(3, width, kernel_size=patch, stride=patch, bias=False)
-        self.summary = nn.Parameter(torch.randn(width) * width**-0.5)  # CLIP's class token
+        self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5)
         self.positions = nn.Parameter(torch.randn((size // patch) ** 2 + 1, width) * 0.02)
         self.norm_in = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(_block(width, heads) for _ in range(layers))
         self.norm_out = nn.LayerNorm(width)
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         expect_shape("ImageTower", pictures, "b c h w", c=3, h=self.size, w=self.size)
         x = rearrange(self.patches(pictures), "b d h w -> b (h w) d")
-        x = torch.cat([self.summary.expand(len(x), 1, -1), x], dim=1)  # (b, 1 + h w, d)
+        x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], dim=1)  # (b, 1 + h w, d)
         x = self.norm_in(x + self.positions)
         for block in self.blocks:
             x = block(x)
@@ -113,28 +98,28 @@ class ImageTower(nn.Module):
 
 
 class CLIP(nn.Module):
-    """Both towers, and a straight map from each into the space they share."""
+    """Both towers, and a linear projection from each into the space they share."""
 
     def __init__(self, text: TextTower, image: ImageTower, d_shared: int) -> None:
         super().__init__()
         self.text, self.image = text, image
         d_text, d_image = text.norm.weight.shape[0], image.norm_out.weight.shape[0]
-        self.text_to_shared = nn.Linear(d_text, d_shared, bias=False)
-        self.image_to_shared = nn.Linear(d_image, d_shared, bias=False)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.text_projection = nn.Linear(d_text, d_shared, bias=False)
+        self.visual_projection = nn.Linear(d_image, d_shared, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def encode_text(self, ids: Int[Tensor, "b m"]) -> Float[Tensor, "b d_shared"]:
         """One vector of length 1 for each text."""
         states = self.text.at_end(self.text(ids), ids)
-        return F.normalize(self.text_to_shared(states), dim=-1)
+        return F.normalize(self.text_projection(states), dim=-1)
 
     def encode_image(self, pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d_shared"]:
         """One vector of length 1 for each picture in [-1, 1]."""
-        return F.normalize(self.image_to_shared(self.image(pictures)), dim=-1)
+        return F.normalize(self.visual_projection(self.image(pictures)), dim=-1)
 
     def scale(self) -> Float[Tensor, ""]:
         """What similarities are multiplied by before the softmax: 1 / temperature, at most 100."""
-        return self.log_scale.exp().clamp(max=100)
+        return self.logit_scale.exp().clamp(max=100)
 
     def forward(
         self, pictures: Float[Tensor, "n 3 h w"], ids: Int[Tensor, "b m"]
@@ -153,7 +138,7 @@ def contrastive_loss(similarity: Float[Tensor, "b b"]) -> Float[Tensor, ""]:
     return (F.cross_entropy(similarity, right) + F.cross_entropy(similarity.T, right)) / 2
 
 
-EMOJI_LENGTH = 24  # ids a caption; the longest of the emoji needs 20
+EMOJI_LENGTH = 24  # ids per caption; the longest of the emoji needs 20
 
 
 def emoji(vocabulary: int) -> CLIP:
@@ -176,15 +161,15 @@ def stable_diffusion_text() -> TextTower:
 
 
 _NAMES = (  # ours, transformers'; whole parts of a key, from left to right
-    ("log_scale", "logit_scale"),
-    ("text_to_shared", "text_projection"),
-    ("image_to_shared", "visual_projection"),
+    ("logit_scale", "logit_scale"),
+    ("text_projection", "text_projection"),
+    ("visual_projection", "visual_projection"),
     ("text.tokens", "text_model.embeddings.token_embedding"),
     ("text.positions", "text_model.embeddings.position_embedding.weight"),
     ("text.norm", "text_model.final_layer_norm"),
     ("text.blocks", "text_model.encoder.layers"),
     ("image.patches", "vision_model.embeddings.patch_embedding"),
-    ("image.summary", "vision_model.embeddings.class_embedding"),
+    ("image.class_embedding", "vision_model.embeddings.class_embedding"),
     ("image.positions", "vision_model.embeddings.position_embedding.weight"),
     ("image.norm_in", "vision_model.pre_layrnorm"),  # spelled like this in transformers
     ("image.norm_out", "vision_model.post_layernorm"),
@@ -193,12 +178,12 @@ _NAMES = (  # ours, transformers'; whole parts of a key, from left to right
 _NAMES_IN_BLOCK = (
     ("norm1", "layer_norm1"),
     ("norm2", "layer_norm2"),
-    ("attention.to_q", "self_attn.q_proj"),
-    ("attention.to_k", "self_attn.k_proj"),
-    ("attention.to_v", "self_attn.v_proj"),
-    ("attention.to_out", "self_attn.out_proj"),
-    ("widen", "mlp.fc1"),
-    ("narrow", "mlp.fc2"),
+    ("self_attn.to_q", "self_attn.q_proj"),
+    ("self_attn.to_k", "self_attn.k_proj"),
+    ("self_attn.to_v", "self_attn.v_proj"),
+    ("self_attn.to_out", "self_attn.out_proj"),
+    ("fc1", "mlp.fc1"),
+    ("fc2", "mlp.fc2"),
 )
 
 

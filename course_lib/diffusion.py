@@ -1,9 +1,10 @@
-"""The forward process: adding noise, taking it off again, and the losses that teach a model to.
+"""The forward process: adding noise, removing it again, and what a network is trained to predict.
 
 Ho et al. 2020 (DDPM); Salimans and Ho 2022 for v-prediction.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -71,13 +72,13 @@ def v_loss(
     schedule: NoiseSchedule,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, ""]:
-    """As `noise_loss`, for a model whose answer is v."""
+    """As `noise_loss`, for a model that predicts v."""
     t, noise = _draw(x0, schedule, generator)
     return F.mse_loss(model(add_noise(x0, noise, t, schedule), t), v_target(x0, noise, t, schedule))
 
 
-def from_v(model: Denoiser, schedule: NoiseSchedule) -> Denoiser:
-    """Turn a model that answers v into one that answers the noise, which every sampler takes."""
+def _noise_from_v(model: Denoiser, schedule: NoiseSchedule) -> Denoiser:
+    """noise = sqrt(abar) v + sqrt(1 - abar) x_t (Salimans and Ho 2022, appendix D)."""
 
     def noise_model(x: Tensor, t: Tensor) -> Tensor:
         abar = schedule.at(t)
@@ -86,10 +87,28 @@ def from_v(model: Denoiser, schedule: NoiseSchedule) -> Denoiser:
     return noise_model
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a network predicts: its training target, and how its output becomes noise.
+
+    `name` is diffusers' `prediction_type`. `target(x0, noise, t, schedule)` is what the network
+    is trained towards; `to_noise(model, schedule)` is the Denoiser that every sampler takes.
+    """
+
+    name: str
+    target: Callable[[Tensor, Tensor, Tensor, NoiseSchedule], Tensor]
+    to_noise: Callable[[Denoiser, NoiseSchedule], Denoiser]
+
+
+EPSILON = Prediction("epsilon", lambda x0, noise, t, schedule: noise, lambda model, schedule: model)
+V_PREDICTION = Prediction("v_prediction", v_target, _noise_from_v)
+PREDICTIONS = {p.name: p for p in (EPSILON, V_PREDICTION)}
+
+
 def _draw(
     x0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     """A random time and a random noise for each picture of a batch."""
     where = x0.device if generator is None else generator.device
-    t = torch.randint(schedule.num_steps, (len(x0),), generator=generator, device=where)
+    t = torch.randint(schedule.num_train_timesteps, (len(x0),), generator=generator, device=where)
     return t.to(x0.device), torch.randn(x0.shape, generator=generator, device=where).to(x0.device)

@@ -1,9 +1,9 @@
-"""Samplers: walk from pure noise back to a picture.
+"""Samplers: from pure noise back to a picture, step by step.
 
-A sampler knows nothing about networks, text or latents. It is given a function that guesses the
-noise, a starting x, and the list of times to visit, and it *yields* what it has after each move,
-so that a lesson can watch it with a plain `for`:  `*_, last = ddim(...)` is the end of the run.
-All of them raise ValueError, at the first move, unless the times fall.
+A sampler knows nothing about networks, text or latents. It takes a function that predicts the
+noise, a starting x, and a list of times, and it *yields* what it has after each step, so that a
+lesson can watch it with a plain `for`:  `*_, last = ddim(...)` is the end of the run. All of them
+raise ValueError, at the first step, unless the times fall.
 """
 
 import math
@@ -21,26 +21,29 @@ from course_lib.schedule import NoiseSchedule
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One move of a sampler."""
+    """One step of a sampler."""
 
     t: int  # the time we have arrived at; -1 is the clean picture
     x: Float[Tensor, "b c h w"]  # where we are
     x0: Float[Tensor, "b c h w"]  # where the model thought we were going
 
 
-def times(num_steps: int, visits: int) -> list[int]:
-    """`visits` evenly spaced times, the first of them num_steps - 1, then -1 for the clean picture.
+def times(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    """Evenly spaced times, the first of them num_train_timesteps - 1, then -1: the clean picture.
 
-    Each visit costs one call of the model (Heun's method: two, but for the last). This is
-    the "trailing" grid of Lin et al. 2023, table 2. Raises ValueError unless visits is from 1 to
-    num_steps.
+    Each time costs one call of the model (Heun's method: two, except for the last). This is the
+    "trailing" grid of Lin et al. 2023, table 2. Raises ValueError unless `num_inference_steps` is
+    from 1 to `num_train_timesteps`.
     """
-    if not 1 <= visits <= num_steps:
+    if not 1 <= num_inference_steps <= num_train_timesteps:
         raise ValueError(
-            f"visits must be from 1 to {num_steps}, got {visits}. "
-            "Usual cause: more visits than the schedule has steps."
+            f"num_inference_steps must be from 1 to {num_train_timesteps}, got "
+            f"{num_inference_steps}. Usual cause: more steps than the schedule has."
         )
-    return [round(num_steps * (visits - i) / visits) - 1 for i in range(visits)] + [-1]
+    return [
+        round(num_train_timesteps * (num_inference_steps - i) / num_inference_steps) - 1
+        for i in range(num_inference_steps)
+    ] + [-1]
 
 
 def ddpm(
@@ -138,15 +141,15 @@ def dpm_solver_pp(
         yield Step(t_next, x, x0)
 
 
-def guided(with_text: Denoiser, without_text: Denoiser, scale: float) -> Denoiser:
+def guided(cond: Denoiser, uncond: Denoiser, guidance_scale: float) -> Denoiser:
     """Classifier-free guidance (Ho and Salimans 2022) turns two denoisers into one.
 
-    Scale 0 is `without_text`, 1 is `with_text`, more goes on in the same direction.
+    A scale of 0 is `uncond`, 1 is `cond`, more goes on in the same direction.
     """
 
     def guided_model(x: Tensor, t: Tensor) -> Tensor:
-        plain = without_text(x, t)
-        return plain + scale * (with_text(x, t) - plain)
+        without = uncond(x, t)
+        return without + guidance_scale * (cond(x, t) - without)
 
     return guided_model
 

@@ -30,7 +30,7 @@ class NoiseSchedule:
             )
 
     @property
-    def num_steps(self) -> int:
+    def num_train_timesteps(self) -> int:
         """T, the number of noise levels."""
         return len(self.alpha_bar)
 
@@ -41,46 +41,50 @@ class NoiseSchedule:
         that is not a tensor (b,).
         """
         expect_shape("t", t, "b")
-        if len(t) and not -1 <= int(t.min()) <= int(t.max()) < self.num_steps:
-            raise ValueError(_outside(f"{int(t.min())} to {int(t.max())}", self.num_steps))
+        if len(t) and not -1 <= int(t.min()) <= int(t.max()) < self.num_train_timesteps:
+            raise ValueError(
+                _outside(f"{int(t.min())} to {int(t.max())}", self.num_train_timesteps)
+            )
         and_clean = torch.cat([self.alpha_bar, self.alpha_bar.new_ones(1)])  # index -1 is the 1
         return and_clean.to(t.device)[t][:, None, None, None]
 
     def item(self, t: int) -> float:
         """alpha_bar at one step; t = -1 is the clean picture. Raises ValueError as `at` does."""
-        if not -1 <= t < self.num_steps:
-            raise ValueError(_outside(str(t), self.num_steps))
+        if not -1 <= t < self.num_train_timesteps:
+            raise ValueError(_outside(str(t), self.num_train_timesteps))
         return 1.0 if t == -1 else float(self.alpha_bar[t])
 
 
-def _outside(got: str, num_steps: int) -> str:
+def _outside(got: str, num_train_timesteps: int) -> str:
     return (
-        f"times go from -1 (the clean picture) to {num_steps - 1}, got {got}. "
+        f"times go from -1 (the clean picture) to {num_train_timesteps - 1}, got {got}. "
         "Usual cause: counting from 1, or times made for a schedule with more steps."
     )
 
 
 def linear(
-    num_steps: int = 1000, beta_first: float = 1e-4, beta_last: float = 0.02
+    num_train_timesteps: int = 1000, beta_first: float = 1e-4, beta_last: float = 0.02
 ) -> NoiseSchedule:
     """The straight line of betas in Ho et al. 2020 (DDPM), section 4."""
-    return from_betas(torch.linspace(beta_first, beta_last, num_steps, dtype=torch.float64))
+    return from_betas(
+        torch.linspace(beta_first, beta_last, num_train_timesteps, dtype=torch.float64)
+    )
 
 
 def scaled_linear(
-    num_steps: int = 1000, beta_first: float = 0.00085, beta_last: float = 0.012
+    num_train_timesteps: int = 1000, beta_first: float = 0.00085, beta_last: float = 0.012
 ) -> NoiseSchedule:
     """Stable Diffusion's (Rombach et al. 2022): a straight line of the *square roots* of beta."""
-    root = torch.linspace(beta_first**0.5, beta_last**0.5, num_steps, dtype=torch.float64)
+    root = torch.linspace(beta_first**0.5, beta_last**0.5, num_train_timesteps, dtype=torch.float64)
     return from_betas(root**2)
 
 
-def cosine(num_steps: int = 1000, offset: float = 0.008) -> NoiseSchedule:
+def cosine(num_train_timesteps: int = 1000, offset: float = 0.008) -> NoiseSchedule:
     """Nichol and Dhariwal 2021, equation 17, on T + 1 steps but the last, where nothing is left.
 
     They keep that step and cap its beta at 0.999 instead; 1 / sqrt(alpha_bar) is 20,000 there.
     """
-    s = torch.arange(1, num_steps + 1, dtype=torch.float64) / (num_steps + 1)
+    s = torch.arange(1, num_train_timesteps + 1, dtype=torch.float64) / (num_train_timesteps + 1)
     angle = (s + offset) / (1 + offset) * math.pi / 2
     start = math.cos(offset / (1 + offset) * math.pi / 2) ** 2
     return NoiseSchedule((angle.cos() ** 2 / start).float())
@@ -90,7 +94,7 @@ def zero_terminal(schedule: NoiseSchedule) -> NoiseSchedule:
     """Stretch a schedule so that (almost) nothing of the picture is left at the last step.
 
     Lin et al. 2023, algorithm 1: shift and scale sqrt(alpha_bar). A model that predicts the noise
-    learns nothing from such a step, so this needs v-prediction (`diffusion.from_v`). The last
+    learns nothing from such a step, so this needs v-prediction (`diffusion.V_PREDICTION`). The last
     alpha_bar is at most 2**-24, not 0, so that x_0 = (x_t - ...) / sqrt(alpha_bar) is a number.
     """
     root = schedule.alpha_bar.double().sqrt()

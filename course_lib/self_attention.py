@@ -1,8 +1,10 @@
-"""Self-attention in the order in which it was thought of: plain, with Q, K and V, in a block.
+"""Self-attention in three versions: without weights, with Q, K and V, and as a transformer block.
 
 The plainest layer has no weights at all; Vaswani et al. 2017 gave it three matrices and put it into
 a block with a small network. Heads, masks and the softmax are in attention.py.
 """
+
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -49,23 +51,35 @@ class QKVAttention(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Look at the other words, then think about it; each is added on (pre-norm, no dropout)."""
+    """The block of a transformer encoder: self-attention, then a feed-forward layer.
 
-    def __init__(self, d: int, heads: int) -> None:
+    Each has a layer norm before it and a residual connection (pre-norm, no dropout). CLIP's towers
+    are stacks of these, with `bias` in the attention and QuickGELU as `activation`.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        heads: int,
+        *,
+        bias: bool = False,
+        activation: Callable[[Tensor], Tensor] = F.gelu,
+    ) -> None:
         super().__init__()
-        self.norm_look, self.look = nn.LayerNorm(d), SelfAttention(d, heads)
-        self.norm_think = nn.LayerNorm(d)
-        self.widen, self.narrow = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.norm1, self.self_attn = nn.LayerNorm(d), SelfAttention(d, heads, bias=bias)
+        self.norm2 = nn.LayerNorm(d)
+        self.fc1, self.fc2 = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.activation = activation
 
     def forward(
         self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "*some _ n"] | None = None
     ) -> Float[Tensor, "b n d"]:
-        x = x + self.look(self.norm_look(x), mask)
-        return x + self.narrow(F.gelu(self.widen(self.norm_think(x))))
+        x = x + self.self_attn(self.norm1(x), mask)
+        return x + self.fc2(self.activation(self.fc1(self.norm2(x))))
 
     def weights(
         self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "*some n"] | None = None
     ) -> Float[Tensor, "b heads n n"]:
-        """The maps of this block's heads for the input x."""
-        y = self.norm_look(x)
-        return attention_weights(self.look.queries(y), self.look.keys(y), mask)
+        """The attention maps of this block's heads for the input x."""
+        y = self.norm1(x)
+        return attention_weights(self.self_attn.queries(y), self.self_attn.keys(y), mask)

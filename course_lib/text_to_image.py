@@ -1,7 +1,7 @@
 """Words to a picture: all the boxes of the diagram, wired (Rombach et al. 2022, figure 3).
 
 words -> tokens -> context -> denoise latents, guided by the context -> picture. Nothing here is
-learned and nothing is new: every part comes from a lesson of its own.
+learned and nothing is new: every part has a lesson of its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +13,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from course_lib import autoencoder, unet
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
-from course_lib.diffusion import Denoiser, add_noise, from_v
-from course_lib.files import weights
-from course_lib.recipes import contrastive
+from course_lib.diffusion import EPSILON, Denoiser, Prediction, add_noise
 from course_lib.samplers import Step, ddim, times
-from course_lib.schedule import NoiseSchedule, scaled_linear, zero_terminal
+from course_lib.schedule import NoiseSchedule
 from course_lib.shapes import expect_shape
 from course_lib.tokenizer import Tokenizer
 from course_lib.unet import UNet
@@ -29,18 +26,13 @@ Sampler = Callable[[Denoiser, Tensor, NoiseSchedule, Sequence[int]], Iterator[St
 Pictures = Float[Tensor, "b 3 h w"]
 
 
-def as_noise(model: Denoiser, schedule: NoiseSchedule) -> Denoiser:
-    """For a UNet that answers the noise itself; one that answers v takes `diffusion.from_v`."""
-    return model
-
-
 @dataclass(frozen=True, eq=False)
 class TextToImage:
     """The parts of a text-to-image model, and what can be done with them.
 
-    `answers` turns what the UNet answers into noise: `as_noise`, or `diffusion.from_v`. `side` is
-    the height and width of a latent. Pictures are in [-1, 1]; everything runs where the parts are.
-    A seed is one picture: the same in any batch, and for any prompt the same starting noise.
+    `prediction` says what the UNet predicts. `side` is the height and width of a latent. Pictures
+    are in [-1, 1]; everything runs where the parts are. A seed stands for one starting noise: the
+    same in any batch and for any prompt.
     """
 
     tokenizer: Tokenizer
@@ -48,7 +40,7 @@ class TextToImage:
     unet: UNet
     vae: VAE
     schedule: NoiseSchedule
-    answers: Callable[[Denoiser, NoiseSchedule], Denoiser] = as_noise
+    prediction: Prediction = EPSILON
     side: int = 8
 
     @property
@@ -58,10 +50,12 @@ class TextToImage:
 
     @torch.no_grad()
     def context(self, prompts: Sequence[str]) -> Float[Tensor, "b m d_context"]:
-        """Prompts to one vector a token, from the frozen text tower."""
+        """Prompts to one vector per token, from the frozen text tower."""
         return self.text_tower(self.tokenizer(prompts).to(self.device))
 
-    def denoiser(self, prompts: Sequence[str], scale: float, negative: str = "") -> Denoiser:
+    def denoiser(
+        self, prompts: Sequence[str], guidance_scale: float, negative: str = ""
+    ) -> Denoiser:
         """Classifier-free guidance (Ho and Salimans 2022) with both halves in one batch.
 
         `negative` is what to move away from: the empty text, or a negative prompt. The same as
@@ -70,10 +64,10 @@ class TextToImage:
         both = torch.cat([self.context([negative] * len(prompts)), self.context(prompts)])
 
         def guided_model(x: Tensor, t: Tensor) -> Tensor:
-            plain, told = self.unet(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-            return plain + scale * (told - plain)
+            uncond, cond = self.unet(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+            return uncond + guidance_scale * (cond - uncond)
 
-        return self.answers(guided_model, self.schedule)
+        return self.prediction.to_noise(guided_model, self.schedule)
 
     def noise(self, seeds: Sequence[int]) -> Float[Tensor, "b c side side"]:
         """The starting latents of these seeds, made on the CPU so that all devices agree."""
@@ -81,23 +75,23 @@ class TextToImage:
         each = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
         return torch.stack(each).to(self.device)
 
-    def steps(
+    def denoise(
         self,
         prompts: Sequence[str],
         seeds: Sequence[int],
         *,
-        visits: int = 20,
-        scale: float = 3.0,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 3.0,
         negative: str = "",
         sampler: Sampler = ddim,
     ) -> Iterator[Step]:
-        """The latents after each move, to watch: `vae.to_pictures(step.x0)` is the guess so far.
+        """The latents after each step, to watch: `vae.to_pictures(step.x0)` is the guess so far.
 
         Raises ValueError unless there is one seed for each prompt.
         """
         _one_each(prompts, seeds)
-        model = self.denoiser(prompts, scale, negative)
-        ts = times(self.schedule.num_steps, visits)
+        model = self.denoiser(prompts, guidance_scale, negative)
+        ts = times(self.schedule.num_train_timesteps, num_inference_steps)
         return sampler(model, self.noise(seeds), self.schedule, ts)
 
     def draw(
@@ -105,26 +99,31 @@ class TextToImage:
         prompts: Sequence[str],
         seeds: Sequence[int],
         *,
-        visits: int = 20,
-        scale: float = 3.0,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 3.0,
         negative: str = "",
         sampler: Sampler = ddim,
     ) -> Pictures:
         """A picture for each prompt and its seed, in [-1, 1]."""
-        *_, last = self.steps(
-            prompts, seeds, visits=visits, scale=scale, negative=negative, sampler=sampler
+        *_, last = self.denoise(
+            prompts,
+            seeds,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            negative=negative,
+            sampler=sampler,
         )
         return self.decode(last.x)
 
-    def redraw(
+    def img2img(
         self,
         pictures: Pictures,
         prompts: Sequence[str],
         seeds: Sequence[int],
         *,
         strength: float = 0.6,
-        visits: int = 20,
-        scale: float = 3.0,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 3.0,
     ) -> Pictures:
         """Picture to picture (SDEdit, Meng et al. 2021): start from a noised picture, not noise.
 
@@ -139,9 +138,11 @@ class TextToImage:
                 f"strength goes from above 0 (no change) to 1 (all new), got {strength}. "
                 "Usual cause: a percentage; 60 % is 0.6."
             )
-        ts = times(self.schedule.num_steps, visits)[-max(1, round(strength * visits)) - 1 :]
+        ts = times(self.schedule.num_train_timesteps, num_inference_steps)[
+            -max(1, round(strength * num_inference_steps)) - 1 :
+        ]
         start = self._noised(self.encode(pictures), seeds, ts[0])
-        model = self.denoiser(prompts, scale)
+        model = self.denoiser(prompts, guidance_scale)
         *_, last = ddim(model, start, self.schedule, ts)
         return self.decode(last.x)
 
@@ -152,12 +153,12 @@ class TextToImage:
         prompts: Sequence[str],
         seeds: Sequence[int],
         *,
-        visits: int = 20,
-        scale: float = 3.0,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 3.0,
     ) -> Pictures:
-        """Draw anew where `mask` is 1 and keep what is there where it is 0.
+        """Draw again where `mask` is 1 and keep what is there where it is 0.
 
-        After each move the kept part is put back, with as much noise as belongs to that time
+        After each step the kept part is put back, with as much noise as belongs to that time
         (RePaint, Lugmayr et al. 2022, equation 8). The mask counts in whole latents, 8x8 pixels.
         Raises ValueError unless there are a picture and a mask for each prompt.
         """
@@ -167,8 +168,8 @@ class TextToImage:
         known = self.encode(pictures)
         small = F.interpolate(mask.float(), size=known.shape[-2:], mode="area")
         new = small.round().to(self.device)
-        model, x = self.denoiser(prompts, scale), self.noise(seeds)
-        for move in pairwise(times(self.schedule.num_steps, visits)):
+        model, x = self.denoiser(prompts, guidance_scale), self.noise(seeds)
+        for move in pairwise(times(self.schedule.num_train_timesteps, num_inference_steps)):
             (step,) = ddim(model, x, self.schedule, move)
             x = new * step.x + (1 - new) * self._noised(known, seeds, step.t)
         return self.decode(x)
@@ -199,49 +200,3 @@ def _one_each(prompts: Sequence[str], seeds: Sequence[int]) -> None:
             f"a list of prompts and as many seeds are wanted, got {prompts!r:.60} and {seeds!r:.60}"
             ". Usual cause: one prompt without its brackets; use [prompt] and [seed]."
         )
-
-
-PREDICTIONS: dict[str, Callable[[Denoiser, NoiseSchedule], Denoiser]] = {
-    "noise": as_noise,
-    "v": from_v,
-}
-SCHEDULES: dict[str, Callable[[], NoiseSchedule]] = {
-    "scaled_linear": scaled_linear,
-    "zero_terminal": lambda: zero_terminal(scaled_linear()),
-}
-
-
-def around(model: UNet, prediction: str, schedule: str) -> TextToImage:
-    """The course's frozen parts (tokenizer, text tower, VAE) around a UNet of emoji latents.
-
-    `prediction` and `schedule` are words of PREDICTIONS and SCHEDULES, as a weight's card has
-    them; ValueError for others.
-    """
-    for word, known in ((prediction, list(PREDICTIONS)), (schedule, list(SCHEDULES))):
-        if word not in known:
-            raise ValueError(
-                f"{' or '.join(known)} is wanted, got {word!r}. "
-                "Usual cause: weights whose card was made by another version of the course."
-            )
-    clip, tokenizer = contrastive.trained()
-    vae = weights.load_into(autoencoder.emoji(), "emoji_vae")
-    return TextToImage(
-        tokenizer,
-        clip.text,
-        model.eval(),
-        vae.requires_grad_(False),
-        SCHEDULES[schedule](),
-        PREDICTIONS[prediction],
-    )
-
-
-def trained() -> TextToImage:
-    """The course's own model from the bundled weights, ready to draw with.
-
-    It was trained on captions like "red apple, noto style" (`emoji.caption`). Raises what
-    `weights.load_state` raises where a file is missing or damaged.
-    """
-    card = weights.card("emoji_text_to_image")
-    model = weights.load_into(unet.emoji_latent(), "emoji_text_to_image")
-    words = str(card.get("prediction")), str(card.get("schedule"))
-    return around(model.requires_grad_(False), *words)

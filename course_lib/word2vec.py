@@ -1,8 +1,9 @@
 """Words as vectors, learned from their neighbours: skip-gram with negative sampling.
 
 Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality".
-Each word has a vector in two lists: `centre` for when it stands in the middle, `around` for when it
-stands beside another. What is done with finished vectors is in word_vectors.py.
+Each word has two vectors: an input embedding for when it is in the middle of a window, and an
+output embedding for when it is beside another word. What is done with finished vectors is in
+word_vectors.py.
 """
 
 from collections import Counter
@@ -16,9 +17,9 @@ from torch import Tensor
 
 from course_lib.word_vectors import WordVectors
 
-LINE = 32  # words that are looked at together
-GUESSES = 32  # words drawn blindly for a line, shared by all its words
-PULL = 8  # bound on what one step adds up for the commonest word; it explodes at 24 (tried)
+LINE = 32  # words that are processed together
+NEGATIVES = 32  # negative samples drawn for a line, shared by all its words
+MAX_UPDATE = 8  # bound on what one step adds up for the commonest word; at 24 it diverges (tried)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +30,14 @@ class Vocabulary:
     counts: Int[Tensor, " v"]
 
     def noise(self) -> Float[Tensor, " v"]:
-        """How often each word is drawn as a blind guess: counts to the power 3/4 (section 2.2)."""
+        """How often each word is drawn as a negative: counts to the power 3/4 (section 2.2)."""
         power = self.counts.double() ** 0.75
         return power / power.sum()
 
     def keep(self, sample: float) -> Float[Tensor, " v"]:
-        """The share of each word's occurrences that is read; "the" teaches little and comes often.
+        """Subsampling: the share of each word's occurrences that is kept; "the" teaches little.
 
-        The formula of the authors' word2vec.c, sqrt(s/f) + s/f, a little kinder than section 2.3's.
+        The formula of the authors' word2vec.c, sqrt(s/f) + s/f; section 2.3's keeps a little less.
         """
         rarity = sample / (self.counts.double() / self.counts.sum())
         return (rarity.sqrt() + rarity).clamp(max=1)
@@ -51,37 +52,37 @@ class Text:
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLists:
-    """Two vectors a word: one for the middle of a window, one for its sides."""
+class Embeddings:
+    """Two vectors per word: for a word in the middle of a window, and for a word beside it."""
 
     words: tuple[str, ...]
-    centre: Float[Tensor, "v d"]
-    around: Float[Tensor, "v d"]
+    input: Float[Tensor, "v d"]
+    output: Float[Tensor, "v d"]
 
     @property
-    def first(self) -> WordVectors:
-        """The list that is kept: words seen in the same surroundings are near each other in it."""
-        return WordVectors(self.words, self.centre)
+    def vectors(self) -> WordVectors:
+        """The input embeddings, which are kept: words with like neighbours are close together."""
+        return WordVectors(self.words, self.input)
 
     def together(self, word: str, other: str) -> float:
-        """The score across the lists, `word` in the middle and `other` beside it; any real number.
+        """The score of `word` in the middle and `other` beside it: a dot product, any real number.
 
         After long training about log(times seen together / times expected by chance) - log(number
         of negatives): Levy and Goldberg 2014. Raises ValueError for an unknown word.
         """
-        first = self.first
-        return float(self.centre[first.id(word)] @ self.around[first.id(other)])
+        vectors = self.vectors
+        return float(self.input[vectors.id(word)] @ self.output[vectors.id(other)])
 
     def state(self) -> dict[str, Tensor]:
-        """Both lists and the words (as bytes, one a line), to be saved with weights.save."""
+        """Both embeddings and the words (as bytes, one per line), to be saved with weights.save."""
         text = torch.tensor(list("\n".join(self.words).encode()), dtype=torch.uint8)
-        return {"words": text, "centre": self.centre, "around": self.around}
+        return {"words": text, "input": self.input, "output": self.output}
 
 
-def from_state(state: dict[str, Tensor]) -> TwoLists:
-    """The lists that `TwoLists.state` gave away."""
+def from_state(state: dict[str, Tensor]) -> Embeddings:
+    """The embeddings that `Embeddings.state` describes."""
     words = bytes(state["words"].tolist()).decode().split("\n")
-    return TwoLists(tuple(words), state["centre"], state["around"])
+    return Embeddings(tuple(words), state["input"], state["output"])
 
 
 def count_words(
@@ -127,12 +128,12 @@ def pairs(ids: Sequence[int], window: int) -> list[tuple[int, int]]:
     ]
 
 
-def new_lists(vocabulary: Vocabulary, width: int = 100, *, seed: int = 0) -> TwoLists:
-    """Small random middles and zero surroundings, as in word2vec.c."""
+def new_embeddings(vocabulary: Vocabulary, width: int = 100, *, seed: int = 0) -> Embeddings:
+    """Small random input embeddings and zero output embeddings, as in word2vec.c."""
     g = torch.Generator().manual_seed(seed)
     v = len(vocabulary.words)
-    centre = (torch.rand(v, width, generator=g) - 0.5) / width
-    return TwoLists(vocabulary.words, centre, torch.zeros(v, width))
+    inputs = (torch.rand(v, width, generator=g) - 0.5) / width
+    return Embeddings(vocabulary.words, inputs, torch.zeros(v, width))
 
 
 def loss(
@@ -141,9 +142,9 @@ def loss(
     label: Float[Tensor, "b n k"],
     weight: Float[Tensor, "b n k"],
 ) -> Float[Tensor, ""]:
-    """-log sigmoid(score) for each neighbour (label 1), -log sigmoid(-score) for each guess (0).
+    """-log sigmoid(score) for each neighbour (label 1), -log sigmoid(-score) for a negative (0).
 
-    Equation 4; the weight says how often a pair counts. `learn` goes down this slope.
+    Equation 4; the weight says how often a pair counts. `learn` follows its gradient.
     """
     score = centre @ beside.mT  # (b, n, k)
     return -(weight * F.logsigmoid((2 * label - 1) * score)).sum()
@@ -166,7 +167,7 @@ def _in_whole_lines(words: int, text: int) -> int:
 def lines_of(
     text: Text, keep: Float[Tensor, " v"], generator: torch.Generator
 ) -> tuple[Int[Tensor, "lines n"], Int[Tensor, "lines n"]]:
-    """The thinned text cut into lines of LINE words, and the sentence of each word."""
+    """The subsampled text in lines of LINE words, and the sentence of each word."""
     read = torch.rand(len(text.ids), generator=generator) < keep[text.ids]
     skip = int(torch.randint(LINE, (), generator=generator))  # other line ends in each epoch
     whole = _in_whole_lines(int(read.sum()) - skip, len(read))
@@ -188,44 +189,44 @@ def neighbours(
     return same_sentence & (distance > 0) & (distance <= reach)
 
 
-def blind_guesses(
+def negative_samples(
     noise: Float[Tensor, " v"], shape: tuple[int, int], generator: torch.Generator
 ) -> Int[Tensor, "b m"]:
-    """Words drawn without looking at the text, each as often as `noise` says."""
+    """Words drawn at random, each as often as `noise` says."""
     dice = torch.rand(shape, generator=generator, dtype=noise.dtype)
     return torch.searchsorted(noise.cumsum(0), dice).clamp(max=len(noise) - 1)
 
 
 def labels(
-    near: Bool[Tensor, "b n n"], guesses: int, negatives: int
+    near: Bool[Tensor, "b n n"], drawn: int, negatives: int
 ) -> tuple[Float[Tensor, "b n k"], Float[Tensor, "b n k"]]:
-    """For each word of a line and each other (the line, then the guesses): label and weight.
+    """For each word of a line and each other (the line, then the negatives): label and weight.
 
-    A word with p neighbours owes p * negatives guesses, which those of its line share.
+    A word with p neighbours needs p * negatives samples; the `drawn` ones of its line share that.
     """
-    owed = near.sum(2, keepdim=True) * negatives / guesses  # (b, n, 1)
-    weight = torch.cat([near, owed.expand(-1, -1, guesses)], dim=2)
-    return F.pad(near.float(), (0, guesses)), weight
+    each = near.sum(2, keepdim=True) * negatives / drawn  # (b, n, 1)
+    weight = torch.cat([near, each.expand(-1, -1, drawn)], dim=2)
+    return F.pad(near.float(), (0, drawn)), weight
 
 
 def learn(
-    lists: TwoLists,
+    embeddings: Embeddings,
     ids: Int[Tensor, "b n"],
-    guesses: Int[Tensor, "b m"],
+    negatives: Int[Tensor, "b m"],
     label: Float[Tensor, "b n k"],
     weight: Float[Tensor, "b n k"],
     lr: float,
 ) -> None:
-    """One step down the slope of `loss`, in place: true neighbours together, guesses apart."""
-    others = torch.cat([ids, guesses], dim=1)  # (b, k): everything these words are compared with
-    centre, beside = lists.centre[ids], lists.around[others]  # (b, n, d), (b, k, d)
-    surprise = weight * (label - torch.sigmoid(centre @ beside.mT))  # (b, n, k)
-    lists.centre.index_add_(0, ids.flatten(), (surprise @ beside).flatten(0, 1), alpha=lr)
-    lists.around.index_add_(0, others.flatten(), (surprise.mT @ centre).flatten(0, 1), alpha=lr)
+    """One gradient step on `loss`, in place: true neighbours together, negatives apart."""
+    others = torch.cat([ids, negatives], dim=1)  # (b, k): everything these words are compared with
+    centre, beside = embeddings.input[ids], embeddings.output[others]  # (b, n, d), (b, k, d)
+    error = weight * (label - torch.sigmoid(centre @ beside.mT))  # (b, n, k)
+    embeddings.input.index_add_(0, ids.flatten(), (error @ beside).flatten(0, 1), alpha=lr)
+    embeddings.output.index_add_(0, others.flatten(), (error.mT @ centre).flatten(0, 1), alpha=lr)
 
 
 def read(
-    lists: TwoLists,
+    embeddings: Embeddings,
     text: Text,
     vocabulary: Vocabulary,
     *,
@@ -237,21 +238,23 @@ def read(
     lr: float = 0.025,
     seed: int = 0,
 ) -> int:
-    """Read the text once, as number `epoch` of `of` times; `lists` learn in place. Returns steps.
+    """Train for one epoch, number `epoch` of `of`, in place; returns the number of steps.
 
-    The learning rate falls in a straight line from `lr` at the start of the first time to zero at
-    the end of the last. An epoch depends on its number and seed alone, so a run can be taken up.
+    The learning rate falls in a straight line from `lr` at the start of the first epoch to zero at
+    the end of the last. An epoch depends on its number and seed alone, so a run can be resumed.
     """
     g = torch.Generator().manual_seed(1000 * seed + epoch)
     noise = vocabulary.noise()
     ids, sentence = lines_of(text, vocabulary.keep(sample), g)
-    commonest = int(ids.flatten().bincount().max()) / len(ids)  # times a line
-    lines = max(1, int(PULL / (lr * commonest * (window + 1) * (1 + negatives))))  # lines a step
+    commonest = int(ids.flatten().bincount().max()) / len(ids)  # times per line
+    lines = max(
+        1, int(MAX_UPDATE / (lr * commonest * (window + 1) * (1 + negatives)))
+    )  # lines per step
     batches = torch.randperm(len(ids), generator=g).split(lines)
     for i, rows in enumerate(batches):
         near = neighbours(sentence[rows], window, g)
-        guesses = blind_guesses(noise, (len(rows), GUESSES), g)
-        label, weight = labels(near, GUESSES, negatives)
+        drawn = negative_samples(noise, (len(rows), NEGATIVES), g)
+        label, weight = labels(near, NEGATIVES, negatives)
         rate = lr * (1 - (epoch + i / len(batches)) / of)
-        learn(lists, ids[rows], guesses, label, weight, rate)
+        learn(embeddings, ids[rows], drawn, label, weight, rate)
     return len(batches)

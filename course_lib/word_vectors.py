@@ -61,7 +61,7 @@ class WordVectors:
     def __getitem__(self, word: str) -> Float[Tensor, " d"]:
         return self.vectors[self.id(word)]
 
-    def likeness(self, word: str, other: str) -> float:
+    def cosine_similarity(self, word: str, other: str) -> float:
         """The cosine of two words' vectors, from -1 to 1."""
         return float(self.unit[self.id(word)] @ self.unit[self.id(other)])
 

@@ -15,8 +15,8 @@ from course_lib.datasets import emoji, photographs
 from course_lib.datasets.prompt_vocabulary import about_unknown
 from course_lib.display.plots import pictures_figure, show_curves, show_pictures
 from course_lib.display.widgets import choice, explore, slider, text
-from course_lib.metrics.benchmark import frozen
-from course_lib.text_to_image import trained
+from course_lib.files.pretrained import load_pretrained
+from course_lib.metrics.benchmark import default_settings
 
 # %% [markdown]
 # ## 1  The result first
@@ -26,13 +26,18 @@ from course_lib.text_to_image import trained
 # processor without a GPU, and all of it is on this computer.
 
 # %%
-model, settings = trained(), frozen()
+model, settings = load_pretrained(), default_settings()
 
 
 def appear(words, style, seed):
     """Every second step of a drawing, from noise to picture."""
     prompt = emoji.caption(words, style)
-    steps = model.steps([prompt], [seed], visits=settings.steps, scale=settings.scale)
+    steps = model.denoise(
+        [prompt],
+        [seed],
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+    )
     frames = [model.noise([seed]), *(step.x for step in steps)][::2]
     titles = ["noise", *(f"step {2 * i}" for i in range(1, len(frames)))]
     figure = pictures_figure(model.decode(torch.cat(frames)), titles, columns=6, size=110)

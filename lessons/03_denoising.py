@@ -157,7 +157,7 @@ def guess_noise(x):
 
 # %%
 def one_fish():
-    """Batches of the same fish, for ever."""
+    """HardNegativeSampler of the same fish, for ever."""
     while True:
         yield fish.expand(8, -1, -1, -1)
 
@@ -227,11 +227,10 @@ losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100
 # on `unet` is that one.
 
 # %%
-from course_lib.toys.denoising import trained
 
 x = test + 0.5 * torch.randn(test.shape, generator=torch.Generator().manual_seed(3))
 after_seconds = clean(x)
-unet = trained("untold", seed=0)
+unet = load_denoiser("unconditioned", seed=0)
 after_minutes = clean(x)
 better = score(after_minutes, test) < score(after_seconds, test)
 rows = [p[:7] for p in (x, after_seconds, after_minutes, test)]

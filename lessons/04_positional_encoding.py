@@ -323,7 +323,7 @@ print(
 # **Guess:** where does telling help most: at faint, middle or strong noise?
 
 # %%
-from course_lib.toys.denoising import told, trained, untold
+from course_lib.toys.denoising import unconditioned
 
 unseen = small_scenes(32, seed=9, split="test")
 
@@ -336,8 +336,8 @@ def left(guesser, level):
 
 
 levels = [0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0]
-knows = [told(trained("told", seed)) for seed in range(3)]
-guesses = [untold(trained("untold", seed)) for seed in range(3)]
+knows = [noise_conditioned(load_denoiser("noise_conditioned", seed)) for seed in range(3)]
+guesses = [unconditioned(load_denoiser("unconditioned", seed)) for seed in range(3)]
 with_it = torch.tensor([[left(net, level) for level in levels] for net in knows])
 without = torch.tensor([[left(net, level) for level in levels] for net in guesses])
 
@@ -419,7 +419,7 @@ explore(
 # picture, in one direction and in the other?
 
 # %%
-net = told(trained("told", seed=0))
+net = noise_conditioned(load_denoiser("noise_conditioned", seed=0))
 noise = 0.4 * torch.randn(unseen.shape, generator=torch.Generator().manual_seed(6))
 lies = [0.05, 0.2, 0.4, 0.7, 1.0]
 with torch.no_grad():
@@ -452,7 +452,7 @@ for clocks in (1, 2, 4, 16):
 # like the clocks?
 
 # %%
-unet = trained("told", seed=0)
+unet = load_denoiser("noise_conditioned", seed=0)
 t = torch.arange(0, 1000, 10)
 with torch.no_grad():
     emb = unet.time_embedding(encode(t, unet.width))
@@ -464,7 +464,7 @@ show_curves(
     {f"channel {c}": ((t / 999).tolist(), added[:, c].tolist()) for c in most},
     x_label="level",
     y_label="added to the channel",
-    caption="no clocks any more: each channel has become a dial that rises or falls with the level. The jitter is "
+    caption="no clocks any more: each channel has become a dial that rises or falls with the level. The random_affine is "
     "what the fast clocks leave behind.",
     numbers=f"all four go along with the level (correlation above 0.8): {bool(min(along) > 0.8)}",
 )

@@ -244,10 +244,13 @@ show_pictures(
 
 
 # %%
-def times(num_steps, visits):
-    """A list of `visits` times and then -1: equal steps from num_steps - 1 to -1, rounded."""
+def times(num_train_timesteps, num_inference_steps):
+    """`num_inference_steps` times, then -1: equal steps down from num_train_timesteps - 1."""
     # BEGIN SOLUTION
-    return [round(num_steps * (visits - i) / visits) - 1 for i in range(visits)] + [-1]
+    return [
+        round(num_train_timesteps * (num_inference_steps - i) / num_inference_steps) - 1
+        for i in range(num_inference_steps)
+    ] + [-1]
     # END SOLUTION
 
 
@@ -255,8 +258,8 @@ times = check("05.times", times)
 
 # %%
 start = torch.randn(8, 1, 32, 32, generator=torch.Generator().manual_seed(5))  # pure noise
-print("in 5 visits: ", times(1000, 5))
-print("in 10 visits:", times(1000, 10))
+print("in 5 num_inference_steps: ", times(1000, 5))
+print("in 10 num_inference_steps:", times(1000, 10))
 
 # %% [markdown]
 # One move of **DDIM** (denoising diffusion implicit model): guess the picture; then put the *same* noise back, but only as
@@ -277,9 +280,9 @@ ddim_step = check("05.ddim_step", ddim_step)
 
 # %%
 @torch.no_grad()
-def walk(x, visits):
+def walk(x, num_inference_steps):
     """Your sampler: the pictures after every move, and the guess of the clean one before it."""
-    ts = times(1000, visits)
+    ts = times(1000, num_inference_steps)
     for t, t_next in pairwise(ts):
         now = torch.full((len(x),), t)
         noise = model(x, now)
@@ -384,8 +387,8 @@ print("the course's ddim and yours walk the same way:", agree)
 # %%
 rows = []
 for sampler in samplers.values():
-    for visits in (5, 10, 25, 50):
-        *_, last_step = sampler(start[:2], times(1000, visits))
+    for num_inference_steps in (5, 10, 25, 50):
+        *_, last_step = sampler(start[:2], times(1000, num_inference_steps))
         rows += list(last_step.x)
 labels = [f"{name} {n}" for name in samplers for n in (5, 5, 10, 10, 25, 25, 50, 50)]
 show_pictures(
@@ -399,12 +402,16 @@ show_pictures(
 # Heun, the careful one, does worst? It follows the slope along $\sigma$, so look at where its steps lie:
 
 # %%
-for visits in (10, 50):
-    sigmas = [(1 / s.item(t) - 1) ** 0.5 for t in times(1000, visits)]
-    print(f"{visits} visits: sigma goes " + ", ".join(f"{x:.1f}" for x in sigmas[:4]) + ", ... 0")
+for num_inference_steps in (10, 50):
+    sigmas = [(1 / s.item(t) - 1) ** 0.5 for t in times(1000, num_inference_steps)]
+    print(
+        f"{num_inference_steps} num_inference_steps: sigma goes "
+        + ", ".join(f"{x:.1f}" for x in sigmas[:4])
+        + ", ... 0"
+    )
 
 # %% [markdown]
-# Its first step is by far the longest: with 10 visits from 642 to 6. ddim takes the same step and comes through; why not
+# Its first step is by far the longest: with 10 steps from 642 to 6. ddim takes the same step and comes through; why not
 # Heun? **Guess** before you read on.
 
 # %% [markdown]

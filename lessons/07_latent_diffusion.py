@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib import autoencoder
 from course_lib.datasets import emoji
-from course_lib.diffusion import add_noise, from_v, v_loss
+from course_lib.diffusion import V_PREDICTION, add_noise, v_loss
 from course_lib.display.plots import (
     PALETTE,
     new_figure,
@@ -26,7 +26,7 @@ from course_lib.display.plots import (
 )
 from course_lib.display.widgets import explore, slider
 from course_lib.files import weights
-from course_lib.metrics.evaluate import energy_distance
+from course_lib.metrics.image import energy_distance
 from course_lib.samplers import ddim, times
 from course_lib.schedule import scaled_linear, zero_terminal
 from course_lib.training import random_batches, train
@@ -204,7 +204,7 @@ show_pictures(
 #
 # At the last time our latent is *only* noise. If we ask a network for the noise there, it can hand
 # its input back and learn nothing. So it is asked for **v**, a mixture (Salimans and Ho 2022): near
-# the clean end v is the noise, near the other end it is minus the picture. The function `from_v`
+# the clean end v is the noise, near the other end it is minus the picture. The function `V_PREDICTION.to_noise`
 # turns the answer into noise again, so the samplers of lesson 05 need no change.
 
 # %% [markdown]
@@ -286,21 +286,21 @@ sample_and_decode = check("07.sample_and_decode", sample_and_decode)
 
 # %%
 @torch.no_grad()
-def draw(unet, decode, shape, scale, visits=20, seed=0):
+def draw(unet, decode, shape, scale, num_inference_steps=20, seed=0):
     """Pictures (n, 3, 64, 64) from plain noise of `shape`."""
-    denoiser = from_v(unet, schedule)
+    denoiser = V_PREDICTION.to_noise(unet, schedule)
 
     def guess_noise(x, t):
         return denoiser(x, torch.full((len(x),), t))
 
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    grid = times(schedule.num_steps, visits)
+    grid = times(schedule.num_train_timesteps, num_inference_steps)
     return sample_and_decode(guess_noise, decode, x, schedule.alpha_bar, grid, scale).clamp(-1, 1)
 
 
 # %%
 by_latents = draw(on_latents, coder.decode, (64, 4, 8, 8), scale)
-by_pixels = draw(on_pixels, lambda x: x, (8, 3, 64, 64), 1.0, visits=6)
+by_pixels = draw(on_pixels, lambda x: x, (8, 3, 64, 64), 1.0, num_inference_steps=6)
 show_pictures(
     torch.cat([by_pixels, by_latents[:8]]),
     ["on pixels", *[""] * 7, "on latents", *[""] * 7],
@@ -405,7 +405,7 @@ show_pictures(
 
 # %%
 start = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(5))
-run = list(ddim(from_v(patient, schedule), start, schedule, times(1000, 20)))
+run = list(ddim(V_PREDICTION.to_noise(patient, schedule), start, schedule, times(1000, 20)))
 shown = [*run[::3], run[-1]]
 with torch.no_grad():
     guesses = torch.cat([coder.to_pictures(step.x0) for step in shown])
@@ -458,7 +458,9 @@ def between(share, first, second):
     a, b = (
         torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(s)) for s in (first, second)
     )
-    *_, last = ddim(from_v(patient, schedule), arc(a, b, share), schedule, times(1000, 20))
+    *_, last = ddim(
+        V_PREDICTION.to_noise(patient, schedule), arc(a, b, share), schedule, times(1000, 20)
+    )
     return coder.to_pictures(last.x)
 
 

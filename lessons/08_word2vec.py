@@ -19,7 +19,7 @@ from course_lib.datasets import corpus, glove
 from course_lib.display.plots import PALETTE, new_figure, show_curves, show_figure, show_heatmap
 from course_lib.display.widgets import choice, explore, text
 from course_lib.files import weights
-from course_lib.word2vec import as_numbers, count_words, from_state, new_lists, read
+from course_lib.word2vec import as_numbers, count_words, from_state, new_embeddings, read
 from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors, answered, questions
 
 # %% [markdown]
@@ -205,7 +205,7 @@ source = inspect.getsource(word2vec.learn)
 print(source[source.index("    others") :])
 
 # %%
-mine = new_lists(vocabulary, 100, seed=0)
+mine = new_embeddings(vocabulary, 100, seed=0)
 for epoch in range(2):
     steps = read(mine, book, vocabulary, epoch=epoch, of=2)
 print("read the text twice")
@@ -235,12 +235,12 @@ nearest = check("08.nearest", nearest)
 row = {word: i for i, word in enumerate(vocabulary.words)}
 fig, axes = new_figure(1, 3, width=720, height=200)
 for ax, word, style in zip(axes, ("seven", "river", "physics"), PALETTE, strict=False):
-    found = nearest(mine.centre, row[word], 6).tolist()
-    likeness = [mine.first.likeness(word, vocabulary.words[i]) for i in found]
+    found = nearest(mine.input, row[word], 6).tolist()
+    likeness = [mine.vectors.cosine_similarity(word, vocabulary.words[i]) for i in found]
     ax.barh([vocabulary.words[i] for i in found], likeness, color=style.colour, hatch=style.hatch)
     ax.set(title=word, xlim=(0, 1))
     ax.invert_yaxis()
-close = [vocabulary.words[i] for i in nearest(mine.centre, row["seven"], 20)]
+close = [vocabulary.words[i] for i in nearest(mine.input, row["seven"], 20)]
 show_figure(
     fig,
     caption="after two readings: the six nearest to each, with their cosines. Numbers find numbers.",
@@ -255,7 +255,7 @@ show_figure(
 
 # %%
 lists = from_state(weights.load_state("word2vec"))
-long = lists.first  # the list that is usually kept
+long = lists.vectors  # the list that is usually kept
 about = weights.card("word2vec")
 print({key: about[key] for key in ("recipe", "epochs", "window", "sample", "licence")})
 for word in ("violin", "seven", "river", "queen", "physics"):
@@ -320,7 +320,7 @@ for word in ("queen", "tokyo"):
 # family words give 10 x 9 = 90. **Guess** how two readings, the course's lists and GloVe do.
 
 # %%
-sources = {"two readings": mine.first, "the course's lists": long, "GloVe": big}
+sources = {"two readings": mine.vectors, "the course's lists": long, "GloVe": big}
 tests = {"capitals": questions(CAPITALS), "family": questions(FAMILY)}
 share = torch.tensor(
     [[answered(v, asked) / len(asked) for asked in tests.values()] for v in sources.values()]
@@ -361,7 +361,7 @@ for a, b, c in (("man", "king", "woman"), ("good", "better", "bad"), ("bird", "f
 
 # %%
 others = ["short", "tower", "building", "plant", "electricity", "bank"]
-within = torch.tensor([long.likeness("tall", word) for word in others])
+within = torch.tensor([long.cosine_similarity("tall", word) for word in others])
 across = torch.tensor([lists.together("tall", word) for word in others])
 fig, axes = new_figure(1, 2, width=640, height=240)
 for ax, values, style in zip(axes, (within, across), PALETTE, strict=False):
@@ -389,9 +389,9 @@ g = torch.Generator().manual_seed(0)
 place = torch.randint(len(book.ids) - 1, (3000,), generator=g)
 place = place[book.sentence[place] == book.sentence[place + 1]]
 left, right = book.ids[place], book.ids[place + 1]
-blind = word2vec.blind_guesses(vocabulary.noise(), (1, len(place)), g)[0]
-met = (lists.centre[left] * lists.around[right]).sum(1)
-not_met = (lists.centre[left] * lists.around[blind]).sum(1)
+blind = word2vec.negative_samples(vocabulary.noise(), (1, len(place)), g)[0]
+met = (lists.input[left] * lists.output[right]).sum(1)
+not_met = (lists.input[left] * lists.output[blind]).sum(1)
 auc = (met[:, None] > not_met).double().mean().item()  # how often the true pair wins
 
 # %%
@@ -422,10 +422,10 @@ raw = sum(map(len, part)) / 1000  # thousand words
 
 
 def race_ours():
-    vectors = new_lists(small, 100)
+    vectors = new_embeddings(small, 100)
     for epoch in range(2):
         read(vectors, numbers, small, epoch=epoch, of=2)
-    return vectors.first
+    return vectors.vectors
 
 
 # %%
@@ -567,11 +567,11 @@ show_figure(
 # vectors do.
 
 # %%
-broken = new_lists(vocabulary, 100)
+broken = new_embeddings(vocabulary, 100)
 read(broken, book, vocabulary, negatives=0)
 some = torch.randperm(5000, generator=g)[:500]  # of the 5,000 commonest words
 alike = {}
-for name, vectors in (("with guesses", mine.centre), ("without", broken.centre)):
+for name, vectors in (("with guesses", mine.input), ("without", broken.input)):
     u = F.normalize(vectors[some], dim=1)
     alike[name] = (u @ u.T)[~torch.eye(500, dtype=torch.bool)]
 

@@ -20,7 +20,9 @@ from course_lib.display.plots import (
     show_pictures,
 )
 from course_lib.display.widgets import explore, text
-from course_lib.recipes.contrastive import embed, first_among, matching_loss, trained
+from course_lib.files.pretrained import load_clip
+from course_lib.metrics.retrieval import embed, recall_at_1
+from course_lib.recipes.contrastive import clip_loss
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import train
 
@@ -73,7 +75,7 @@ for n in (0, 20, 100, 400):
 # long as the others: the number of the end fills up what is left.
 
 # %%
-clip, tokenizer = trained()  # the course's own CLIP; its vocabulary has 1,500 merges
+clip, tokenizer = load_clip()  # the course's own CLIP; its vocabulary has 1,500 merges
 for sentence in ("red apple, noto style", "Zürich 🍎"):
     print(sentence, "->", tokenizer.split(sentence))
 print(tokenizer.encode("red apple, noto style"))
@@ -330,7 +332,7 @@ show_curves(
 # %% [markdown]
 # ## 6  Training
 #
-# We train for 180 steps, with 128 pairs in each batch. `matching_loss` is your loss, on the table
+# We train for 180 steps, with 128 pairs in each batch. `clip_loss` is your loss, on the table
 # of cosines divided by the temperature.
 
 # %%
@@ -344,7 +346,7 @@ def batch():
 losses = train(
     young.parameters(),
     (batch() for _ in range(180)),
-    lambda i: matching_loss(young, few_pictures[i], few_ids[i]),
+    lambda i: clip_loss(young, few_pictures[i], few_ids[i]),
     steps=180,
     lr=5e-4,
 )
@@ -412,7 +414,7 @@ show_heatmap(
 test = emoji.load(split="test")
 images, texts = embed(clip, test.pictures, tokenizer(test.captions))
 g = torch.Generator().manual_seed(0)
-found = first_among(images @ texts.T, 100, g)
+found = recall_at_1(images @ texts.T, 100, g)
 print(len(test), "pairs kept out of all training")
 print("right caption first among 100, more than half the time:", bool(found.mean() > 0.5))
 

@@ -26,7 +26,7 @@ from course_lib.display.plots import (
     show_pictures,
 )
 from course_lib.display.widgets import choice, explore
-from course_lib.metrics.attention_maps import listening, maps_by_word
+from course_lib.metrics.attention_maps import attention_maps, record_attention
 from course_lib.samplers import clipped, ddim, guided, times
 from course_lib.schedule import cosine
 from course_lib.toys.two_shapes import (
@@ -343,9 +343,9 @@ t = torch.tensor([400])
 half_noise = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
 abar = schedule.at(t.to(device)).cpu()
 noisy = abar.sqrt() * unseen.pictures[3:4] + (1 - abar).sqrt() * half_noise
-with torch.no_grad(), listening(unet) as heard:
+with torch.no_grad(), record_attention(unet) as recorded:
     unet(noisy.to(device), t.to(device), reader(unseen.ids[3:4].to(device)))
-maps = maps_by_word([h.cpu() for h in heard], SIZE, SIZE)[0]  # (7, 16, 16)
+maps = attention_maps([h.cpu() for h in recorded], SIZE, SIZE)[0]  # (7, 16, 16)
 low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
 show_pictures(
     [unseen.pictures[3], noisy[0], *(2 * (maps - low) / (high - low) - 1)[:, None]],
@@ -353,7 +353,7 @@ show_pictures(
     columns=5,
     caption="bright: listens to this word more than other pixels do; each map has its own scale. "
     "The map of a colour word is brightest inside its own shape.",
-    numbers=f"{len(heard)} cross-attentions; shares over the words add up to 1: "
+    numbers=f"{len(recorded)} cross-attentions; shares over the words add up to 1: "
     f"{torch.allclose(maps.sum(0), torch.ones(SIZE, SIZE), atol=1e-4)}",
 )
 
@@ -366,9 +366,9 @@ at = torch.full((32,), 400)
 abar = schedule.at(at.to(device)).cpu()
 noise = torch.randn(32, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(4))
 noisy = abar.sqrt() * unseen.pictures + (1 - abar).sqrt() * noise
-with torch.no_grad(), listening(unet) as heard:
+with torch.no_grad(), record_attention(unet) as recorded:
     unet(noisy.to(device), at.to(device), reader(unseen.ids.to(device)))
-maps = maps_by_word([h.cpu() for h in heard], SIZE, SIZE)
+maps = attention_maps([h.cpu() for h in recorded], SIZE, SIZE)
 
 # %%
 inside = [

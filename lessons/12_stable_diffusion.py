@@ -32,14 +32,14 @@ from course_lib.display.plots import (
 from course_lib.display.widgets import choice, explore, slider, text
 from course_lib.files import weights
 from course_lib.files.paths import bundled, cache
+from course_lib.files.pretrained import load_pretrained
 from course_lib.files.provenance import marks, save_png, says_generated
-from course_lib.metrics.attention_maps import listening, maps_by_word
-from course_lib.metrics.benchmark import frozen, measures, shrunk
+from course_lib.metrics.attention_maps import attention_maps, record_attention
+from course_lib.metrics.benchmark import default_settings, measures, shrunk
 from course_lib.metrics.flops import cost
-from course_lib.recipes.finetune import prepare, teach, told_loss
+from course_lib.recipes.finetune import diffusion_loss, finetune, prepare
 from course_lib.recipes.precision import half_of
 from course_lib.samplers import guided, times
-from course_lib.text_to_image import trained
 
 # %% [markdown]
 # ## 1  Every box, once more
@@ -49,7 +49,7 @@ from course_lib.text_to_image import trained
 # with the course. **Guess** which of the three networks has the most weights.
 
 # %%
-model = trained()
+model = load_pretrained()
 parts = {"text tower": model.text_tower, "UNet": model.unet, "autoencoder": model.vae}
 for name, part in parts.items():
     part.to(device)
@@ -72,8 +72,8 @@ print("ids", tuple(ids.shape), "-> context", tuple(context.shape))
 # to little; the last step ends at the clean picture.
 
 # %%
-settings = frozen()  # steps and guidance, chosen on validation captions
-ts = times(model.schedule.num_steps, settings.steps)
+settings = default_settings()  # steps and guidance, chosen on validation captions
+ts = times(model.schedule.num_train_timesteps, settings.num_inference_steps)
 start = model.noise([5])
 show_pictures(
     [*(start[0, :, None] / 2), model.decode(start)[0]],
@@ -93,7 +93,7 @@ show_pictures(
 # %%
 def answer(x, t, context):
     """The UNet's guess of the noise in x at time t, after listening to the context."""
-    return model.answers(lambda x, t: model.unet(x, t, context), model.schedule)(x, t)
+    return model.prediction.to_noise(lambda x, t: model.unet(x, t, context), model.schedule)(x, t)
 
 
 def step(x, noise, t, t_next):
@@ -114,7 +114,7 @@ print("boxes:", ", ".join(vars(boxes)))
 # %% [markdown]
 # {fold In symbols: what this UNet answers}
 # It was taught to answer $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1-\bar\alpha_t}\,x_0$, of which
-# `model.answers` makes the noise: $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1-\bar\alpha_t}\,x_t$.
+# `model.prediction.to_noise` makes the noise: $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1-\bar\alpha_t}\,x_t$.
 # So there is something to learn even at the last time, where nothing is left of the picture and
 # the noise is the input itself (Salimans and Ho 2022; Lin et al. 2023).
 # {end}
@@ -144,7 +144,7 @@ guided_answer = check("12.guided_answer", guided_answer)
 empty, now = model.context([""]), torch.tensor([700], device=device)
 mine = guided_answer(boxes.unet, start, now, context, empty, 3.0)
 course = guided(
-    lambda x, t: boxes.unet(x, t, context), lambda x, t: boxes.unet(x, t, empty), scale=3.0
+    lambda x, t: boxes.unet(x, t, context), lambda x, t: boxes.unet(x, t, empty), guidance_scale=3.0
 )
 print("the same as the course's `guided`:", torch.allclose(mine, course(start, now), atol=1e-4))
 
@@ -180,9 +180,16 @@ def draw(boxes, prompts, negative, x, ts, scale):
 draw = check("12.draw", draw)
 
 # %%
-picture = draw(boxes, [prompt], "", start, ts, settings.scale)
+picture = draw(boxes, [prompt], "", start, ts, settings.guidance_scale)
 same = torch.allclose(
-    picture, model.draw([prompt], [5], visits=settings.steps, scale=settings.scale), atol=1e-2
+    picture,
+    model.draw(
+        [prompt],
+        [5],
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+    ),
+    atol=1e-2,
 )
 show_pictures(
     picture.cpu(),
@@ -197,7 +204,14 @@ show_pictures(
 # decode that guess. **Guess** yourself: how many steps does it take until one can say what it is?
 
 # %%
-film = list(model.steps([prompt], [5], visits=settings.steps, scale=settings.scale))
+film = list(
+    model.denoise(
+        [prompt],
+        [5],
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+    )
+)
 moments = [0, 1, 2, 4, 6, 9, 14, len(film) - 1]
 show_pictures(
     torch.cat([model.decode(film[i].x0) for i in moments]).cpu(),
@@ -213,7 +227,7 @@ show_pictures(
 
 
 # %%
-def drawn(prompts, seeds, scale=settings.scale, negative=""):
+def drawn(prompts, seeds, guidance_scale=settings.guidance_scale, negative=""):
     """A picture for each prompt and its seed, on the CPU."""
     return draw(boxes, prompts, negative, model.noise(seeds), ts, scale).cpu()
 
@@ -343,7 +357,7 @@ latents, noise = model.encode(sketch[None].to(device)), model.noise([1])
 redrawn = []
 for strength in strengths:
     x, left = redraw_start(latents, noise, ts, strength, model.schedule.alpha_bar)
-    redrawn.append(draw(boxes, [prompt], "", x, left, settings.scale)[0].cpu())
+    redrawn.append(draw(boxes, [prompt], "", x, left, settings.guidance_scale)[0].cpu())
 # shrunk: 16 x 16 averages, so that shape and colour count, and no single pixel
 far = [float((shrunk(p[None]) - shrunk(sketch[None])).norm()) for p in redrawn]
 show_pictures(
@@ -384,7 +398,7 @@ def inpaint(picture, mask, prompts, seeds, merge=put_back):
         return merge(step(x, guess, t, t_next), known, noise, mask, model.schedule.item(t_next))
 
     inside = SimpleNamespace(**vars(boxes) | {"step": step_and_merge})
-    return draw(inside, prompts, "", noise, ts, settings.scale).cpu()
+    return draw(inside, prompts, "", noise, ts, settings.guidance_scale).cpu()
 
 
 # %%
@@ -419,13 +433,13 @@ show_pictures(
 # %%
 noto = "woman firefighter: dark skin tone, noto style"
 first = model.noise([7])
-whole = draw(boxes, [noto], "", first, ts, settings.scale)
+whole = draw(boxes, [noto], "", first, ts, settings.guidance_scale)
 
 
 def without(**changed):
     """The same drawing with some boxes replaced."""
     broken = SimpleNamespace(**vars(boxes) | changed)
-    return draw(broken, [noto], "", first, ts, settings.scale)
+    return draw(broken, [noto], "", first, ts, settings.guidance_scale)
 
 
 # %%
@@ -435,7 +449,7 @@ def timeless(x, t, c):
     def deaf(x, t):
         return model.unet(x, torch.full_like(t, 500), c)
 
-    return model.answers(deaf, model.schedule)(x, t)
+    return model.prediction.to_noise(deaf, model.schedule)(x, t)
 
 
 # %%
@@ -443,7 +457,7 @@ broken = {
     "all boxes": whole,
     "no text": without(read=lambda ids: empty.expand(len(ids), -1, -1)),
     "no sense of time": without(unet=timeless),
-    "no small steps": draw(boxes, [noto], "", first, [ts[0], -1], settings.scale),
+    "no small steps": draw(boxes, [noto], "", first, [ts[0], -1], settings.guidance_scale),
     "no guidance": draw(boxes, [noto], "", first, ts, 1.0),
     "no decoder": without(
         decode=lambda z: (z[:, :3] / 2).repeat_interleave(8, 2).repeat_interleave(8, 3)
@@ -470,9 +484,9 @@ show_pictures(
 
 # %%
 asked = "woman pilot: dark skin tone, noto style"
-with listening(model.unet) as heard:
+with record_attention(model.unet) as recorded:
     pilot = drawn([asked], [2])
-maps = maps_by_word([h.cpu() for h in heard], 8, 8)[1]  # [0] listened to nothing
+maps = attention_maps([h.cpu() for h in recorded], 8, 8)[1]  # [0] listened to nothing
 names = ["start", *(n.removesuffix("</w>") for n in model.tokenizer.split(asked)), "end"]
 maps = maps[: len(names)]
 low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
@@ -483,7 +497,7 @@ show_pictures(
     columns=7,
     size=80,
     caption="bright: these places listened to this token more than others did. Each map has its own scale.",
-    numbers=f"{len(heard)} maps, from {settings.steps} steps",
+    numbers=f"{len(recorded)} maps, from {settings.num_inference_steps} steps",
 )
 
 # %% [markdown]
@@ -518,7 +532,7 @@ apart = (held.small[held.questions[few]] - shrunk(composed)[:, None]).norm(dim=2
 hits = apart.argmin(dim=1) == 0
 print(len(hits), "captions never trained on; by chance right:", len(hits) / 100)
 print("right for more than half of them:", bool(hits.float().mean() > 0.5))
-print("`python -m course_lib.metrics.evaluate text_to_image` asks all", len(held.captions))
+print("`course evaluate text_to_image` asks all", len(held.captions))
 
 # %% [markdown]
 # ## 10  Memorised or new?
@@ -586,7 +600,7 @@ fig, (ax,) = new_figure(height=190)
 for i, (name, value) in enumerate(took.items()):
     style = PALETTE[i % len(PALETTE)]
     ax.barh([name], [1000 * value], color=style.colour, hatch=style.hatch, edgecolor="w")
-ax.set(xlabel=f"milliseconds a picture, {settings.steps} steps with guidance")
+ax.set(xlabel=f"milliseconds a picture, {settings.num_inference_steps} steps with guidance")
 show_figure(
     fig,
     caption="how long each box took for one picture, on this computer, just now; and how long the UNet "
@@ -706,7 +720,7 @@ steps, batch, rate = (20_000, 256, 5e-4) if big else (4, 16, 1e-4)
 
 def go_on(until):
     """Train until that step, from the last checkpoint in the folder if there is one."""
-    return teach(pupil, lesson, folder, steps=until, batch_size=batch, lr=rate)
+    return finetune(pupil, lesson, folder, steps=until, batch_size=batch, lr=rate)
 
 
 go_on(2)
@@ -715,9 +729,14 @@ taught = go_on(steps)
 # %%
 g = torch.Generator().manual_seed(0)
 with torch.no_grad():
-    loss = float(told_loss(taught, lesson, g, batch_size=32))
+    loss = float(diffusion_loss(taught, lesson, g, batch_size=32))
 show_pictures(
-    taught.draw(two, [5, 5], visits=settings.steps, scale=settings.scale).cpu(),
+    taught.draw(
+        two,
+        [5, 5],
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+    ).cpu(),
     two,
     size=110,
     caption="drawn after training on. Without a GPU it was four careful steps: nothing is lost.",
@@ -787,7 +806,7 @@ explore(
     prompt=text("house"),
     style=choice(emoji.STYLES),
     seed=slider(0, 999, 0),
-    guidance=slider(0.0, 12.0, settings.scale, step=0.5),
+    guidance=slider(0.0, 12.0, settings.guidance_scale, step=0.5),
 )
 
 # %% [markdown]
@@ -813,7 +832,12 @@ explore(
 # {end}
 
 # %%
-print("question 1:", 2 * settings.steps, "  question 3:", round(0.3 * settings.steps))
+print(
+    "question 1:",
+    2 * settings.num_inference_steps,
+    "  question 3:",
+    round(0.3 * settings.num_inference_steps),
+)
 
 # %% [markdown]
 # ## Recap

@@ -109,7 +109,7 @@ def test_the_scale_goes_in_and_comes_out_again():
 def test_normalised_latents_have_unit_spread_and_decode_to_the_same():
     vae = VAE((8, 16), blocks=1, groups=4)
     with torch.no_grad():
-        vae.to_gaussian.bias += torch.arange(8.0)
+        vae.quant_conv.bias += torch.arange(8.0)
     x = torch.rand(64, 3, 16, 16) * 2 - 1
     code, decoded = vae.encode(x), vae.decode(vae.encode(x).mean)
     mean, std = code.mean.mean(dim=(0, 2, 3)), code.mean.std(dim=(0, 2, 3))

@@ -46,9 +46,9 @@ def test_a_forgotten_text_is_told():
 def test_the_spatial_transformer_keeps_rows_and_columns_apart():
     """With everything between switched off, each pixel comes back where it was."""
     layer = SpatialTransformer(8, 0, heads=2)
-    layer.out.weight.data = torch.eye(8)[:, :, None, None]
+    layer.proj_out.weight.data = torch.eye(8)[:, :, None, None]
     layer.into.weight.data = torch.eye(8)[:, :, None, None]
-    for p in [*layer.block.look_at_self.parameters(), *layer.block.think.parameters()]:
+    for p in [*layer.block.self_attn.parameters(), *layer.block.think.parameters()]:
         p.data.zero_()
     layer.into.bias.data.zero_()
     x = torch.randn(2, 8, 3, 5)

@@ -83,7 +83,7 @@ def test_our_weights_in_transformers_give_the_same_numbers():
     out = other(input_ids=ids, pixel_values=pictures)
     torch.testing.assert_close(clip.encode_text(ids), out.text_embeds)
     torch.testing.assert_close(clip.encode_image(pictures), out.image_embeds)
-    clip.log_scale.fill_(1.5)
+    clip.logit_scale.fill_(1.5)
     other.logit_scale.fill_(1.5)
     torch.testing.assert_close(
         clip(pictures, ids), other(input_ids=ids, pixel_values=pictures).logits_per_image
@@ -95,7 +95,7 @@ def test_transformers_weights_in_ours_give_the_same_numbers():
     clip, other = small(), theirs()
     clip.load_state_dict(from_transformers(other.state_dict()))
     pictures, ids = torch.randn(4, 3, 12, 12), some_ids()
-    clip.log_scale.fill_(0.5)
+    clip.logit_scale.fill_(0.5)
     other.logit_scale.fill_(0.5)
     torch.testing.assert_close(
         clip(pictures, ids), other(input_ids=ids, pixel_values=pictures).logits_per_image
@@ -161,7 +161,7 @@ def test_the_loss_of_no_idea_is_the_log_of_the_batch_and_of_certainty_zero():
 def test_the_scale_starts_where_clip_starts_and_stops_at_100():
     clip = small()
     assert CLIP(clip.text, clip.image, 8).scale().item() == pytest.approx(1 / 0.07)
-    clip.log_scale.data.fill_(9.0)
+    clip.logit_scale.data.fill_(9.0)
     assert clip.scale().item() == 100
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from course_lib import schedule
-from course_lib.diffusion import add_noise, from_v, noise_loss, predict_x0, v_loss, v_target
+from course_lib.diffusion import V_PREDICTION, add_noise, noise_loss, predict_x0, v_loss, v_target
 from course_lib.positional import positional_encoding
 from course_lib.schedule import NoiseSchedule
 
@@ -102,7 +102,7 @@ def test_a_v_model_becomes_the_noise_model_it_stands_for(s):
     x0, noise = torch.randn(2, 3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     t = torch.tensor([0, 400, 999])
     xt = add_noise(x0, noise, t, s)
-    guess = from_v(lambda x, t: v_target(x0, noise, t, s), s)(xt, t)
+    guess = V_PREDICTION.to_noise(lambda x, t: v_target(x0, noise, t, s), s)(xt, t)
     torch.testing.assert_close(guess, noise, atol=1e-5, rtol=1e-5)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from course_lib import schedule
-from course_lib.diffusion import from_v
+from course_lib.diffusion import V_PREDICTION
 from course_lib.samplers import clipped, ddim, ddpm, dpm_solver_pp, guided, heun, times
 
 with warnings.catch_warnings():
@@ -79,10 +79,10 @@ def theirs(name, s):
     )
 
 
-def their_walk(name, s, x, visits):
+def their_walk(name, s, x, num_inference_steps):
     """Every x after a move, with the variance put back to 1 where theirs is x / sqrt(abar)."""
     scheduler, model = theirs(name, s), toy(s)
-    scheduler.set_timesteps(visits)
+    scheduler.set_timesteps(num_inference_steps)
     more = {"generator": seeded(7)} if name in ("ddpm", "ddim with eta") else {}
     if name == "ddim with eta":
         more["eta"] = 0.6
@@ -101,11 +101,11 @@ def their_walk(name, s, x, visits):
 
 
 @every_schedule
-@pytest.mark.parametrize("visits", [5, 10, 50])
+@pytest.mark.parametrize("num_inference_steps", [5, 10, 50])
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "ddim with eta", "heun", "dpm_solver_pp"])
-def test_the_whole_walk_is_that_of_diffusers(name, visits, s):
+def test_the_whole_walk_is_that_of_diffusers(name, num_inference_steps, s):
     x = torch.randn(2, 3, 6, 5, generator=seeded(1))
-    ts = times(1000, visits)
+    ts = times(1000, num_inference_steps)
     walk = {
         "ddpm": lambda: ddpm(toy(s), x, s, ts, seeded(7)),
         "ddim": lambda: ddim(toy(s), x, s, ts),
@@ -113,39 +113,39 @@ def test_the_whole_walk_is_that_of_diffusers(name, visits, s):
         "heun": lambda: heun(toy(s), x, s, ts),
         "dpm_solver_pp": lambda: dpm_solver_pp(toy(s), x, s, ts),
     }[name]()
-    wanted = their_walk(name, s, x, visits)
+    wanted = their_walk(name, s, x, num_inference_steps)
     if name == "heun":  # theirs counts both halves of a move; the last move has one
         wanted = [*wanted[1::2], wanted[-1]]
     got = [step.x for step in walk]
-    assert len(got) == len(wanted) == visits
+    assert len(got) == len(wanted) == num_inference_steps
     for mine, other in zip(got, wanted, strict=True):
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("visits", [1, 4, 7, 50, 999])
-def test_times_are_the_trailing_grid_of_diffusers(visits):
+@pytest.mark.parametrize("num_inference_steps", [1, 4, 7, 50, 999])
+def test_times_are_the_trailing_grid_of_diffusers(num_inference_steps):
     scheduler = theirs("dpm_solver_pp", SCHEDULES["linear"])
-    scheduler.set_timesteps(visits)
-    assert times(1000, visits)[:-1] == scheduler.timesteps.tolist()
+    scheduler.set_timesteps(num_inference_steps)
+    assert times(1000, num_inference_steps)[:-1] == scheduler.timesteps.tolist()
 
 
 # Without a second implementation.
 
 
-@pytest.mark.parametrize("visits", [1, 2, 5, 30, 200])
-@pytest.mark.parametrize("num_steps", [1000, 333])
-def test_times_fall_from_pure_noise_to_the_clean_picture(num_steps, visits):
-    ts = times(num_steps, visits)
-    assert (ts[0], ts[-1], len(ts)) == (num_steps - 1, -1, visits + 1)
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 5, 30, 200])
+@pytest.mark.parametrize("num_train_timesteps", [1000, 333])
+def test_times_fall_from_pure_noise_to_the_clean_picture(num_train_timesteps, num_inference_steps):
+    ts = times(num_train_timesteps, num_inference_steps)
+    assert (ts[0], ts[-1], len(ts)) == (num_train_timesteps - 1, -1, num_inference_steps + 1)
     assert ts == sorted(set(ts), reverse=True)
     gaps = [a - b for a, b in pairwise(ts)]
     assert max(gaps) - min(gaps) <= 1
 
 
-@pytest.mark.parametrize("visits", [0, 101])
-def test_times_says_what_it_can_do(visits):
-    with pytest.raises(ValueError, match=f"from 1 to 100, got {visits}"):
-        times(100, visits)
+@pytest.mark.parametrize("num_inference_steps", [0, 101])
+def test_times_says_what_it_can_do(num_inference_steps):
+    with pytest.raises(ValueError, match=f"from 1 to 100, got {num_inference_steps}"):
+        times(100, num_inference_steps)
 
 
 def walk(sampler, model, x, s, ts):
@@ -153,9 +153,9 @@ def walk(sampler, model, x, s, ts):
 
 
 @every_schedule
-@pytest.mark.parametrize("visits", [1, 2, 5, 50])
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 5, 50])
 @pytest.mark.parametrize("sampler", [ddpm, *PLAIN.values()])
-def test_with_a_perfect_denoiser_every_sampler_arrives_exactly(sampler, visits, s):
+def test_with_a_perfect_denoiser_every_sampler_arrives_exactly(sampler, num_inference_steps, s):
     """If the only picture in the world is `target`, the perfect guess of the noise is known."""
     target = torch.linspace(-1, 1, 3 * 8 * 8).reshape(1, 3, 8, 8)
 
@@ -164,7 +164,7 @@ def test_with_a_perfect_denoiser_every_sampler_arrives_exactly(sampler, visits, 
         return (x - abar.sqrt() * target) / (1 - abar).sqrt()
 
     start = torch.randn(2, 3, 8, 8, generator=seeded(1))
-    ts = times(s.num_steps, visits)
+    ts = times(s.num_train_timesteps, num_inference_steps)
     steps = list(walk(sampler, perfect, start, s, ts))
     assert [step.t for step in steps] == ts[1:]
     for step in steps:
@@ -174,12 +174,13 @@ def test_with_a_perfect_denoiser_every_sampler_arrives_exactly(sampler, visits, 
 
 @every_schedule
 @pytest.mark.parametrize(
-    ("sampler", "visits"), [(ddpm, 500), (ddim, 200), (heun, 200), (dpm_solver_pp, 200)]
+    ("sampler", "num_inference_steps"),
+    [(ddpm, 500), (ddim, 200), (heun, 200), (dpm_solver_pp, 200)],
 )
-def test_noise_becomes_the_right_gaussian(sampler, visits, s):
+def test_noise_becomes_the_right_gaussian(sampler, num_inference_steps, s):
     """For data ~ N(0.3, 0.25) the best denoiser is a formula: samplers can be tested untrained.
 
-    With few visits the last move, straight to the best guess, leaves a little too little spread.
+    With few steps the last move, straight to the best guess, leaves a little too little spread.
     """
     mean, var = 0.3, 0.25
 
@@ -188,7 +189,7 @@ def test_noise_becomes_the_right_gaussian(sampler, visits, s):
         return (1 - abar).sqrt() * (x - abar.sqrt() * mean) / (abar * var + 1 - abar)
 
     start = torch.randn(2048, 1, 4, 4, generator=seeded(2))
-    *_, last = walk(sampler, best, start, s, times(1000, visits))
+    *_, last = walk(sampler, best, start, s, times(1000, num_inference_steps))
     assert last.x.std().item() == pytest.approx(0.5, abs=0.01)
     assert last.x.mean().item() == pytest.approx(0.3, abs=0.02)
 
@@ -299,9 +300,9 @@ def test_clipping_keeps_a_bad_model_in_range_and_leaves_a_good_one_alone():
     torch.testing.assert_close(clipped(good, s)(x, t), good(x, t), atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("visits", [10, 50])
+@pytest.mark.parametrize("num_inference_steps", [10, 50])
 @pytest.mark.parametrize("name", ["ddim", "dpm_solver_pp"])
-def test_v_prediction_to_zero_terminal_signal_walks_with_diffusers(name, visits):
+def test_v_prediction_to_zero_terminal_signal_walks_with_diffusers(name, num_inference_steps):
     s = schedule.zero_terminal(schedule.scaled_linear())
 
     def v(x, t):
@@ -311,9 +312,9 @@ def test_v_prediction_to_zero_terminal_signal_walks_with_diffusers(name, visits)
     scheduler = type(theirs(name, s)).from_config(
         theirs(name, s).config, prediction_type="v_prediction"
     )
-    scheduler.set_timesteps(visits)
+    scheduler.set_timesteps(num_inference_steps)
     wanted = x
     for t in scheduler.timesteps:
         wanted = scheduler.step(v(wanted, t.expand(2)), t, wanted).prev_sample
-    *_, last = PLAIN[name](from_v(v, s), x, s, times(1000, visits))
+    *_, last = PLAIN[name](V_PREDICTION.to_noise(v, s), x, s, times(1000, num_inference_steps))
     torch.testing.assert_close(last.x, wanted, atol=1e-3, rtol=1e-3)

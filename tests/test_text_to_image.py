@@ -10,18 +10,18 @@ from torch import nn
 
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
-from course_lib.diffusion import add_noise, from_v
+from course_lib.diffusion import EPSILON, V_PREDICTION, add_noise
 from course_lib.formats import diffusers_folder
 from course_lib.samplers import ddim, dpm_solver_pp, guided, times
 from course_lib.schedule import linear, scaled_linear, zero_terminal
-from course_lib.text_to_image import TextToImage, as_noise
+from course_lib.text_to_image import TextToImage
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.unet import UNet
 
 PROMPTS = ["a red apple", "two blue fish", "a red fish"]
 
 
-def small(answers=as_noise) -> TextToImage:
+def small(answers=EPSILON) -> TextToImage:
     """A whole model of random parts, with the zero-initialised layers woken up."""
     torch.manual_seed(3)
     tokenizer = Tokenizer(learn_merges(PROMPTS * 3, 20), length=12)
@@ -32,7 +32,7 @@ def small(answers=as_noise) -> TextToImage:
             nn.init.normal_(p, std=0.05)
     vae = VAE((8, 8, 8, 16), blocks=1, groups=4)
     vae.scale.fill_(0.7)
-    schedule = scaled_linear() if answers is as_noise else zero_terminal(scaled_linear())
+    schedule = scaled_linear() if answers is EPSILON else zero_terminal(scaled_linear())
     return TextToImage(tokenizer, tower.eval(), unet.eval(), vae.eval(), schedule, answers)
 
 
@@ -42,7 +42,7 @@ def model():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("answers", [as_noise, from_v])
+@pytest.mark.parametrize("answers", [EPSILON, V_PREDICTION])
 def test_the_saved_folder_draws_the_same_picture_in_diffusers(tmp_path, answers):
     model = small(answers)
     diffusers_folder.save(model, tmp_path)
@@ -55,18 +55,18 @@ def test_the_saved_folder_draws_the_same_picture_in_diffusers(tmp_path, answers)
         guidance_scale=4.0,
         output_type="np",
     ).images
-    ours = model.draw(PROMPTS[:1], [5], visits=10, scale=4.0)
+    ours = model.draw(PROMPTS[:1], [5], num_inference_steps=10, guidance_scale=4.0)
     ours = ((ours + 1) / 2).permute(0, 2, 3, 1).numpy()
     assert picture.std() > 0.005  # not an empty picture
     assert np.abs(picture - ours).max() < 0.1 / 255
 
 
-@pytest.mark.parametrize("answers", [as_noise, from_v])
+@pytest.mark.parametrize("answers", [EPSILON, V_PREDICTION])
 def test_a_saved_folder_comes_back_the_same(tmp_path, answers):
     model = small(answers)
     diffusers_folder.save(model, tmp_path)
     again = diffusers_folder.load(tmp_path)
-    assert again.answers is answers
+    assert again.prediction is answers
     torch.testing.assert_close(again.draw(PROMPTS, [1, 2, 3]), model.draw(PROMPTS, [1, 2, 3]))
 
 
@@ -81,12 +81,15 @@ def test_a_folder_of_another_family_or_with_a_part_missing_is_refused(tmp_path, 
 
 
 def test_a_seed_is_one_picture_whatever_the_batch(model):
-    together = model.draw(PROMPTS, [7, 8, 9], visits=5)
+    together = model.draw(PROMPTS, [7, 8, 9], num_inference_steps=5)
     alone = torch.cat(
-        [model.draw([p], [s], visits=5) for p, s in zip(PROMPTS, [7, 8, 9], strict=True)]
+        [
+            model.draw([p], [s], num_inference_steps=5)
+            for p, s in zip(PROMPTS, [7, 8, 9], strict=True)
+        ]
     )
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
-    other = model.draw(PROMPTS, [7, 8, 10], visits=5)
+    other = model.draw(PROMPTS, [7, 8, 10], num_inference_steps=5)
     assert (other[2] - together[2]).abs().mean() > 1e-3
 
 
@@ -94,11 +97,16 @@ def test_guidance_in_one_batch_is_guidance_in_two_calls(model):
     x, t = torch.randn(2, 4, 8, 8), torch.tensor([10, 900])
     full, empty = model.context(PROMPTS[:2]), model.context(["", ""])
     two_calls = guided(
-        lambda x, t: model.unet(x, t, full), lambda x, t: model.unet(x, t, empty), scale=4.0
+        lambda x, t: model.unet(x, t, full),
+        lambda x, t: model.unet(x, t, empty),
+        guidance_scale=4.0,
     )
     with torch.no_grad():
         torch.testing.assert_close(
-            model.denoiser(PROMPTS[:2], scale=4.0)(x, t), two_calls(x, t), atol=1e-5, rtol=1e-4
+            model.denoiser(PROMPTS[:2], guidance_scale=4.0)(x, t),
+            two_calls(x, t),
+            atol=1e-5,
+            rtol=1e-4,
         )
 
 
@@ -118,66 +126,67 @@ def test_a_schedule_by_name_is_read(tmp_path, model, name, made):
 
 
 def test_words_scale_negative_prompt_and_sampler_each_change_the_picture(model):
-    plain = model.draw(PROMPTS[:1], [1], visits=5)
+    plain = model.draw(PROMPTS[:1], [1], num_inference_steps=5)
     for other in (
-        model.draw(PROMPTS[1:2], [1], visits=5),
-        model.draw(PROMPTS[:1], [1], visits=5, scale=8.0),
-        model.draw(PROMPTS[:1], [1], visits=5, negative="blue"),
-        model.draw(PROMPTS[:1], [1], visits=5, sampler=dpm_solver_pp),
-        model.draw(PROMPTS[:1], [1], visits=6),
+        model.draw(PROMPTS[1:2], [1], num_inference_steps=5),
+        model.draw(PROMPTS[:1], [1], num_inference_steps=5, guidance_scale=8.0),
+        model.draw(PROMPTS[:1], [1], num_inference_steps=5, negative="blue"),
+        model.draw(PROMPTS[:1], [1], num_inference_steps=5, sampler=dpm_solver_pp),
+        model.draw(PROMPTS[:1], [1], num_inference_steps=6),
     ):
         assert (other - plain).abs().max() > 1e-4
 
 
 def test_redrawing_a_little_keeps_more_than_redrawing_all(model):
-    picture = model.draw(PROMPTS[:1], [1], visits=5)
-    little = model.redraw(picture, PROMPTS[1:2], [2], strength=0.1)
-    much = model.redraw(picture, PROMPTS[1:2], [2], strength=1.0)
+    picture = model.draw(PROMPTS[:1], [1], num_inference_steps=5)
+    little = model.img2img(picture, PROMPTS[1:2], [2], strength=0.1)
+    much = model.img2img(picture, PROMPTS[1:2], [2], strength=1.0)
     kept = model.decode(model.encode(picture))
     assert (little - kept).abs().mean() < (much - kept).abs().mean()
 
 
 def test_redrawing_walks_the_last_part_of_the_way(model):
-    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    picture = model.draw(PROMPTS[:1], [1], num_inference_steps=5)
     ts = times(1000, 20)[-3:]
     start = add_noise(model.encode(picture), model.noise([2]), torch.tensor(ts[:1]), model.schedule)
     *_, last = ddim(model.denoiser(PROMPTS[1:2], 3.0), start, model.schedule, ts)
-    got = model.redraw(picture, PROMPTS[1:2], [2], strength=0.1)
+    got = model.img2img(picture, PROMPTS[1:2], [2], strength=0.1)
     torch.testing.assert_close(got, model.decode(last.x), atol=1e-4, rtol=0)
 
 
 def test_inpainting_half_leaves_the_other_half(model, monkeypatch):
-    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    picture = model.draw(PROMPTS[:1], [1], num_inference_steps=5)
     seen = []
     monkeypatch.setattr(TextToImage, "decode", lambda self, z: seen.append(z) or picture)
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 32:] = 1
-    model.inpaint(picture, mask, PROMPTS[1:2], [2], visits=5)
+    model.inpaint(picture, mask, PROMPTS[1:2], [2], num_inference_steps=5)
     before = model.encode(picture)
     torch.testing.assert_close(seen[0][..., :4], before[..., :4])
     assert (seen[0][..., 4:] - before[..., 4:]).abs().mean() > 1e-3
 
 
 def test_inpainting_keeps_what_the_mask_leaves(model):
-    picture = model.draw(PROMPTS[:1], [1], visits=5)
+    picture = model.draw(PROMPTS[:1], [1], num_inference_steps=5)
     nothing = torch.zeros(1, 1, 64, 64)
-    kept = model.inpaint(picture, nothing, PROMPTS[1:2], [2], visits=5)
+    kept = model.inpaint(picture, nothing, PROMPTS[1:2], [2], num_inference_steps=5)
     torch.testing.assert_close(kept, model.decode(model.encode(picture)), atol=1e-4, rtol=0)
-    everything = model.inpaint(picture, nothing + 1, PROMPTS[1:2], [2], visits=5)
-    fresh = model.draw(PROMPTS[1:2], [2], visits=5)
+    everything = model.inpaint(picture, nothing + 1, PROMPTS[1:2], [2], num_inference_steps=5)
+    fresh = model.draw(PROMPTS[1:2], [2], num_inference_steps=5)
     torch.testing.assert_close(everything, fresh, atol=1e-4, rtol=0)
 
 
 @pytest.mark.usefixtures("plain_shapes")
 def test_a_mask_may_be_true_and_false_and_there_is_a_picture_for_each_prompt(model):
-    pictures = model.draw(PROMPTS[:2], [1, 2], visits=2)
+    pictures = model.draw(PROMPTS[:2], [1, 2], num_inference_steps=2)
     half = torch.arange(64).expand(2, 1, 64, 64) > 31
     drawn = [
-        model.inpaint(pictures, m, PROMPTS[:2], [3, 4], visits=2) for m in (half, half.float())
+        model.inpaint(pictures, m, PROMPTS[:2], [3, 4], num_inference_steps=2)
+        for m in (half, half.float())
     ]
     assert torch.equal(*drawn)
     for change in (
-        lambda p: model.redraw(p, PROMPTS[:1], [1]),
+        lambda p: model.img2img(p, PROMPTS[:1], [1]),
         lambda p: model.inpaint(p, half[:1], PROMPTS[:1], [1]),
     ):
         with pytest.raises(ValueError, match=r"pictures expects shape \(1, 3, 64, 64\), got \(2,"):
@@ -190,7 +199,7 @@ def test_a_mask_may_be_true_and_false_and_there_is_a_picture_for_each_prompt(mod
     "prompt", ["", "apple " * 2000, "红苹果 яблоко", "xqzt vrrp", "a\x00b\x1b[2J\n\t", "🍎"]
 )
 def test_any_prompt_gives_a_picture(model, prompt):
-    picture = model.draw([prompt], [0], visits=2)
+    picture = model.draw([prompt], [0], num_inference_steps=2)
     assert picture.shape == (1, 3, 64, 64)
     assert picture.isfinite().all()
 
@@ -204,7 +213,7 @@ def test_prompts_and_seeds_must_match(model, prompts, seeds):
 @pytest.mark.parametrize("strength", [0.0, 1.5, 60.0])
 def test_a_strength_outside_its_range_is_named(model, strength):
     with pytest.raises(ValueError, match=f"strength goes from above 0.*got {strength}"):
-        model.redraw(torch.zeros(1, 3, 64, 64), ["apple"], [1], strength=strength)
+        model.img2img(torch.zeros(1, 3, 64, 64), ["apple"], [1], strength=strength)
 
 
 def test_saved_parts_say_that_pytorch_made_them(tmp_path, model):
@@ -259,4 +268,4 @@ def test_a_single_seed_gets_the_sentence(model):
 @pytest.mark.usefixtures("plain_shapes")
 def test_a_picture_of_another_size_than_the_noise_is_told(model):
     with pytest.raises(ValueError, match=r"pictures expects shape .*\(1, 3, 32, 32\)"):
-        model.redraw(torch.zeros(1, 3, 32, 32), ["a"], [0])
+        model.img2img(torch.zeros(1, 3, 32, 32), ["a"], [0])

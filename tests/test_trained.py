@@ -11,10 +11,9 @@ from torch import nn
 
 from course_lib import unet
 from course_lib.cli import main
-from course_lib.diffusion import from_v
-from course_lib.files import paths, weights
-from course_lib.recipes import contrastive
-from course_lib.text_to_image import SCHEDULES, around, as_noise, trained
+from course_lib.diffusion import EPSILON, V_PREDICTION
+from course_lib.files import paths, pretrained, weights
+from course_lib.files.pretrained import SCHEDULES, assemble, load_pretrained
 
 
 @pytest.fixture
@@ -45,14 +44,14 @@ def bundle(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("facts", "answers"),
     [
-        ({"prediction": "v", "schedule": "zero_terminal"}, from_v),
-        ({"prediction": "noise", "schedule": "scaled_linear"}, as_noise),
+        ({"prediction": "v_prediction", "schedule": "zero_terminal"}, V_PREDICTION),
+        ({"prediction": "epsilon", "schedule": "scaled_linear"}, EPSILON),
     ],
 )
 def test_the_card_says_what_the_unet_answers_and_on_which_schedule(bundle, facts, answers):
     made = bundle(**facts)
-    model = trained()
-    assert model.answers is answers
+    model = load_pretrained()
+    assert model.prediction is answers
     at_the_end = model.schedule.item(999)
     assert at_the_end == SCHEDULES[facts["schedule"]]().item(999)
     assert (at_the_end < 1e-6) == (facts["schedule"] == "zero_terminal")
@@ -63,38 +62,38 @@ def test_the_card_says_what_the_unet_answers_and_on_which_schedule(bundle, facts
 
 
 def test_the_text_is_read_by_the_bundled_clip(bundle):
-    bundle(prediction="v", schedule="zero_terminal")
-    clip, tokenizer = contrastive.trained()
+    bundle(prediction="v_prediction", schedule="zero_terminal")
+    clip, tokenizer = pretrained.load_clip()
     prompts = ["red apple, noto style"]
     with torch.no_grad():
         wanted = clip.text(tokenizer(prompts))
-    torch.testing.assert_close(trained().context(prompts), wanted)
+    torch.testing.assert_close(load_pretrained().context(prompts), wanted)
 
 
-@pytest.mark.parametrize("words", [("w", "zero_terminal"), ("v", "cosine")])
+@pytest.mark.parametrize("words", [("w", "zero_terminal"), ("v_prediction", "cosine")])
 def test_a_card_of_another_version_is_refused(words):
-    with pytest.raises(ValueError, match=f"is wanted, got '{'w' if 'w' in words else 'cosine'}'"):
-        around(unet.emoji_latent(), *words)
+    with pytest.raises(ValueError, match=f"got '{'w' if 'w' in words else 'cosine'}'"):
+        assemble(unet.emoji_latent(), *words)
 
 
 def test_a_card_that_says_nothing_is_refused(bundle):
     bundle()
     with pytest.raises(ValueError, match="got 'None'"):
-        trained()
+        load_pretrained()
 
 
 def test_missing_weights_are_a_sentence_with_the_command_that_makes_them(bundle):
     with pytest.raises(FileNotFoundError, match="course train emoji_text_to_image"):
-        trained()
+        load_pretrained()
 
 
 def test_damaged_weights_are_refused(bundle, tmp_path: Path):
-    bundle(prediction="v", schedule="zero_terminal")
+    bundle(prediction="v_prediction", schedule="zero_terminal")
     path = tmp_path / "weights" / "emoji_text_to_image.json"
     card = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps(card | {"sha256": "0" * 64}), "utf-8")
     with pytest.raises(ValueError, match="is damaged"):
-        trained()
+        load_pretrained()
 
 
 # course export
@@ -102,7 +101,7 @@ def test_damaged_weights_are_refused(bundle, tmp_path: Path):
 
 def differences(folder: Path) -> list[float]:
     """Mean absolute difference of our pictures and diffusers', in [0, 1], for several prompts."""
-    model = trained()
+    model = load_pretrained()
     theirs = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     theirs.set_progress_bar_config(disable=True)
     found = []
@@ -114,7 +113,7 @@ def differences(folder: Path) -> list[float]:
             guidance_scale=4.0,
             output_type="np",
         ).images
-        ours = model.draw([prompt], [seed], visits=20, scale=4.0)
+        ours = model.draw([prompt], [seed], num_inference_steps=20, guidance_scale=4.0)
         ours = ((ours + 1) / 2).permute(0, 2, 3, 1).numpy()
         assert picture.std() > 0.01  # not an empty picture
         found.append(float(np.abs(picture - ours).mean()))
@@ -125,7 +124,7 @@ def differences(folder: Path) -> list[float]:
 def test_export_writes_a_folder_that_diffusers_opens_and_draws_the_same_from(
     bundle, tmp_path, capsys
 ):
-    bundle(prediction="v", schedule="zero_terminal")
+    bundle(prediction="v_prediction", schedule="zero_terminal")
     folder = tmp_path / "model"
     assert main(["export", str(folder)]) == 0
     assert f"StableDiffusionPipeline.from_pretrained('{folder}')" in capsys.readouterr().out

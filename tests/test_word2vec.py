@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_lib import word2vec
-from course_lib.word2vec import Text, TwoLists, Vocabulary
+from course_lib.word2vec import Embeddings, Text, Vocabulary
 
 ANIMALS, PLACES = "cat dog cow hen pig fox".split(), "rome oslo bonn lima kiev bern".split()
 
@@ -24,7 +24,7 @@ def learned(seed=0, epochs=6):
     sentences = small_text()
     vocabulary = word2vec.count_words(sentences)
     text = word2vec.as_numbers(sentences, vocabulary)
-    lists = word2vec.new_lists(vocabulary, 16, seed=seed)
+    lists = word2vec.new_embeddings(vocabulary, 16, seed=seed)
     for epoch in range(epochs):
         word2vec.read(lists, text, vocabulary, epoch=epoch, of=epochs, sample=1.0, seed=seed)
     return lists
@@ -49,7 +49,7 @@ def test_a_text_too_short_for_one_line_is_told_so():
     vocabulary = Vocabulary(("a", "b"), torch.tensor([30, 30]))
     text = word2vec.as_numbers([["a", "b"] * 30], vocabulary)
     with pytest.raises(ValueError, match="got 60, of which"):
-        word2vec.read(word2vec.new_lists(vocabulary, 8), text, vocabulary)
+        word2vec.read(word2vec.new_embeddings(vocabulary, 8), text, vocabulary)
 
 
 def test_numbers_skip_unknown_words_and_remember_the_sentence():
@@ -95,7 +95,7 @@ def test_blind_guesses_follow_the_counts_to_the_power_three_quarters():
     noise = vocabulary.noise()
     power = torch.tensor([27_000.0, 1_000, 8], dtype=torch.float64)
     torch.testing.assert_close(noise, power / power.sum())
-    drawn = word2vec.blind_guesses(noise, (1000, 1000), torch.Generator().manual_seed(0))
+    drawn = word2vec.negative_samples(noise, (1000, 1000), torch.Generator().manual_seed(0))
     share = torch.bincount(drawn.flatten(), minlength=3) / drawn.numel()
     spread = 5 * (noise * (1 - noise) / drawn.numel()).sqrt()  # five standard deviations
     assert bool(((share - noise).abs() < spread).all()), (share, noise)
@@ -120,10 +120,10 @@ def test_a_step_goes_down_the_gradient_that_autograd_finds():
     around = torch.randn(6, 7, generator=g, dtype=torch.float64, requires_grad=True)
     beside = around[torch.cat([ids, guesses], dim=1)]
     word2vec.loss(centre[ids], beside, label.double(), weight.double()).backward()
-    lists = TwoLists(tuple("abcdef"), centre.detach().clone(), around.detach().clone())
+    lists = Embeddings(tuple("abcdef"), centre.detach().clone(), around.detach().clone())
     word2vec.learn(lists, ids, guesses, label.double(), weight.double(), 0.1)
-    torch.testing.assert_close(lists.centre, (centre - 0.1 * centre.grad).detach())
-    torch.testing.assert_close(lists.around, (around - 0.1 * around.grad).detach())
+    torch.testing.assert_close(lists.input, (centre - 0.1 * centre.grad).detach())
+    torch.testing.assert_close(lists.output, (around - 0.1 * around.grad).detach())
 
 
 def test_the_loss_of_a_blind_guess_is_log_two_for_each_pair():
@@ -133,7 +133,7 @@ def test_the_loss_of_a_blind_guess_is_log_two_for_each_pair():
 
 
 def test_words_of_one_group_end_up_near_each_other():
-    first = learned().first
+    first = learned().vectors
     for group in (ANIMALS, PLACES):
         for word in group:
             assert {w for w, _ in first.nearest(word, 5)} == set(group) - {word}
@@ -147,18 +147,18 @@ def test_the_second_list_tells_who_stands_beside_whom():
 
 
 def test_lists_survive_being_saved():
-    lists = word2vec.new_lists(Vocabulary(("a", "it's", "b"), torch.tensor([3, 2, 1])), 4)
+    lists = word2vec.new_embeddings(Vocabulary(("a", "it's", "b"), torch.tensor([3, 2, 1])), 4)
     again = word2vec.from_state(lists.state())
     assert again.words == lists.words
-    torch.testing.assert_close(again.centre, lists.centre)
-    torch.testing.assert_close(again.around, lists.around)
+    torch.testing.assert_close(again.input, lists.input)
+    torch.testing.assert_close(again.output, lists.output)
 
 
 def test_the_same_seed_gives_the_same_vectors_and_another_seed_others():
     one, two, other = learned(1, 2), learned(1, 2), learned(2, 2)
-    torch.testing.assert_close(one.centre, two.centre, rtol=0, atol=0)
-    torch.testing.assert_close(one.around, two.around, rtol=0, atol=0)
-    assert not torch.equal(one.centre, other.centre)
+    torch.testing.assert_close(one.input, two.input, rtol=0, atol=0)
+    torch.testing.assert_close(one.output, two.output, rtol=0, atol=0)
+    assert not torch.equal(one.input, other.input)
 
 
 def test_every_option_of_reading_changes_what_is_learned():
@@ -167,9 +167,9 @@ def test_every_option_of_reading_changes_what_is_learned():
     text = word2vec.as_numbers(sentences, vocabulary)
 
     def once(**options):
-        lists = word2vec.new_lists(vocabulary, 8)
+        lists = word2vec.new_embeddings(vocabulary, 8)
         word2vec.read(lists, text, vocabulary, **{"sample": 1.0, **options})
-        return lists.around
+        return lists.output
 
     usual = once()
     for option in (
@@ -198,7 +198,7 @@ def test_no_pair_crosses_the_end_of_a_sentence():
 
 def test_all_that_learns_fits_in_forty_lines():
     """Lines of code, without signatures' and docstrings' words."""
-    parts = ("lines_of", "neighbours", "blind_guesses", "labels", "learn", "read")
+    parts = ("lines_of", "neighbours", "negative_samples", "labels", "learn", "read")
     lines = 0
     for name in parts:
         function = ast.parse(inspect.getsource(getattr(word2vec, name))).body[0]

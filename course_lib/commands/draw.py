@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw, write the file, and say what was drawn; with --count a row for each prompt."""
-    from course_lib import samplers, text_to_image
-    from course_lib.files import image_files
+    from course_lib import samplers
+    from course_lib.files import image_files, pretrained
     from course_lib.files.provenance import stamp
     from course_lib.metrics import benchmark
 
@@ -36,14 +36,14 @@ def run(options: argparse.Namespace) -> int:
     captions = [styled(prompt, options.style) for prompt in options.prompts]
     for prompt in options.prompts:
         say(about(prompt))
-    known = benchmark.frozen()
-    model = text_to_image.trained()
+    known = benchmark.default_settings()
+    model = pretrained.load_pretrained()
     seeds = [options.seed + i for _ in captions for i in range(options.count)]
-    steps = model.steps(
+    steps = model.denoise(
         [caption for caption in captions for _ in range(options.count)],
         seeds,
-        visits=known.steps if options.steps is None else options.steps,
-        scale=known.scale if options.scale is None else options.scale,
+        num_inference_steps=known.num_inference_steps if options.steps is None else options.steps,
+        guidance_scale=known.guidance_scale if options.scale is None else options.scale,
         negative=options.negative,
         sampler=getattr(samplers, options.sampler),
     )

@@ -11,13 +11,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Save, and say how the folder is opened."""
-    from course_lib import text_to_image
+    from course_lib.files.pretrained import load_pretrained
     from course_lib.formats import diffusers_folder
 
     folder: Path = options.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is not empty; `course export` wants a new folder")
-    diffusers_folder.save(text_to_image.trained(), folder)
+    diffusers_folder.save(load_pretrained(), folder)
     print(
         f"Saved in {folder.resolve()}. In diffusers it opens with\n"
         f"    StableDiffusionPipeline.from_pretrained({str(folder)!r})\n"

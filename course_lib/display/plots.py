@@ -17,7 +17,8 @@ from torch import Tensor
 
 from course_lib.display.charts import Curve, draw_curves, draw_heatmap
 from course_lib.display.diagram import HEIGHT, PARTS, draw_diagram
-from course_lib.display.palette import PALETTE, to_rgb
+from course_lib.display.palette import PALETTE
+from course_lib.files.image_files import to_rgb
 
 # The first import on a machine may take seconds and would log so into the learner's notebook.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)

@@ -74,7 +74,7 @@ def live(draw: Draw, controls: Mapping[str, Control]) -> Any:
     image = ipywidgets.Image(format="png", layout=hidden)
     words = ipywidgets.Label("Change something: your picture appears here.")
 
-    def redraw(name: str, value: Any) -> None:
+    def img2img(name: str, value: Any) -> None:
         values[name] = value
         try:
             fig, numbers = _figure_and_numbers(draw(**values))
@@ -86,7 +86,7 @@ def live(draw: Draw, controls: Mapping[str, Control]) -> Any:
         words.value = f"Yours. {numbers}"
 
     rows = [
-        control.build(name.replace("_", " "), lambda value, name=name: redraw(name, value))  # type: ignore[misc]
+        control.build(name.replace("_", " "), lambda value, name=name: img2img(name, value))  # type: ignore[misc]
         for name, control in controls.items()
     ]
     image.layout.max_width = "100%"

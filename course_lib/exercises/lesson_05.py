@@ -167,64 +167,78 @@ PREDICT_X0 = Exercise(
 # --- times
 
 
-def times(num_steps: int, visits: int) -> list[int]:
-    """`visits` evenly spaced times from num_steps - 1 downwards, then -1, the clean picture."""
-    return samplers.times(num_steps, visits)
+def times(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    """Evenly spaced times from num_train_timesteps - 1 downwards, then -1, the clean picture."""
+    return samplers.times(num_train_timesteps, num_inference_steps)
 
 
-def _times_with_linspace(num_steps: int, visits: int) -> list[int]:
-    return [round(x) - 1 for x in torch.linspace(num_steps, 0, visits + 1).tolist()]
+def _times_with_linspace(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return [
+        round(x) - 1
+        for x in torch.linspace(num_train_timesteps, 0, num_inference_steps + 1).tolist()
+    ]
 
 
-def _times_by_walking(num_steps: int, visits: int) -> list[int]:
+def _times_by_walking(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
     ts = []
-    for i in range(visits + 1):
-        ts.append(round(num_steps - num_steps * i / visits) - 1)
+    for i in range(num_inference_steps + 1):
+        ts.append(round(num_train_timesteps - num_train_timesteps * i / num_inference_steps) - 1)
     return ts
 
 
-def upwards(num_steps: int, visits: int) -> list[int]:
-    return samplers.times(num_steps, visits)[::-1]
+def upwards(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return samplers.times(num_train_timesteps, num_inference_steps)[::-1]
 
 
-def without_the_clean_picture(num_steps: int, visits: int) -> list[int]:
-    return samplers.times(num_steps, visits)[:-1]
+def without_the_clean_picture(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return samplers.times(num_train_timesteps, num_inference_steps)[:-1]
 
 
-def from_num_steps(num_steps: int, visits: int) -> list[int]:
-    return [t + 1 for t in samplers.times(num_steps, visits)]
+def from_num_steps(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return [t + 1 for t in samplers.times(num_train_timesteps, num_inference_steps)]
 
 
-def leading(num_steps: int, visits: int) -> list[int]:
-    return [i * (num_steps // visits) for i in reversed(range(visits))] + [-1]
+def leading(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return [
+        i * (num_train_timesteps // num_inference_steps)
+        for i in reversed(range(num_inference_steps))
+    ] + [-1]
 
 
-def ending_at_zero(num_steps: int, visits: int) -> list[int]:
-    last = num_steps - 1
-    return [round(last * i / (visits - 1)) for i in reversed(range(visits))] + [-1]
+def ending_at_zero(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    last = num_train_timesteps - 1
+    return [
+        round(last * i / (num_inference_steps - 1)) for i in reversed(range(num_inference_steps))
+    ] + [-1]
 
 
-def cut_off(num_steps: int, visits: int) -> list[int]:
-    return [num_steps * (visits - i) // visits - 1 for i in range(visits)] + [-1]
+def cut_off(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return [
+        num_train_timesteps * (num_inference_steps - i) // num_inference_steps - 1
+        for i in range(num_inference_steps)
+    ] + [-1]
 
 
-def one_too_many(num_steps: int, visits: int) -> list[int]:
-    return [*range(num_steps - 1, -1, -(num_steps // visits)), -1]
+def one_too_many(num_train_timesteps: int, num_inference_steps: int) -> list[int]:
+    return [*range(num_train_timesteps - 1, -1, -(num_train_timesteps // num_inference_steps)), -1]
 
 
 def _grids(seed: int) -> list[Case]:
-    """No step down to 0 needs rounding; one down to -1 does with 7 visits only, and has no ties."""
+    """No step down to 0 needs rounding; one down to -1 does with 7 steps only, and has no ties."""
     g = torch.Generator().manual_seed(seed)
     cases: list[Case] = []
-    for visits in (10, 4, 7):
-        gaps = 1 + (visits - 1) * int(torch.randint(2, 7, (), generator=g))
-        cases.append((gaps if visits == 7 else gaps * visits, visits))
+    for num_inference_steps in (10, 4, 7):
+        gaps = 1 + (num_inference_steps - 1) * int(torch.randint(2, 7, (), generator=g))
+        cases.append(
+            (gaps if num_inference_steps == 7 else gaps * num_inference_steps, num_inference_steps)
+        )
     return cases
 
 
 TIMES = Exercise(
     id="05.times",
-    task="List `visits` times and then -1: equal steps from num_steps - 1 to -1, rounded.",
+    task="List `num_inference_steps` times and then -1: equal steps down from the last time, "
+    "num_train_timesteps - 1, rounded.",
     points=1,
     cases=_grids,
     reference=times,
@@ -232,15 +246,24 @@ TIMES = Exercise(
     wrong=(
         Wrong(upwards, "from the noise to the picture: the times go DOWN"),
         Wrong(without_the_clean_picture, "the last place is missing: -1, the clean picture"),
-        Wrong(from_num_steps, "one too high: the noisiest time is num_steps - 1, the end is -1"),
-        Wrong(leading, "this never visits the noisiest time, so it starts from the wrong place"),
+        Wrong(
+            from_num_steps,
+            "one too high: the noisiest time is num_train_timesteps - 1, the end is -1",
+        ),
+        Wrong(
+            leading,
+            "this never visits the noisiest time, so it starts from the wrong place",
+        ),
         Wrong(ending_at_zero, "this squeezes in time 0 as well; go in equal steps down to -1"),
         Wrong(cut_off, "where a time is not whole, take the nearest: round, not int or //"),
-        Wrong(one_too_many, "num_steps // visits may be too short a step: multiply, then round"),
+        Wrong(
+            one_too_many,
+            "num_train_timesteps // num_inference_steps can be too short: multiply, then round",
+        ),
     ),
     hints=(
-        "For 1000 steps and 4 visits: 999, 749, 499, 249, -1. What is the step?",
-        "round(num_steps * (visits - i) / visits) - 1 for i from 0 to visits.",
+        "For 1000 train timesteps and 4 inference steps: 999, 749, 499, 249, -1. What is the step?",
+        "With n inference steps: round(num_train_timesteps * (n - i) / n) - 1, for i from 0 to n.",
     ),
 )
 

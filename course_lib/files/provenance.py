@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from course_lib.display.palette import to_rgb
+from course_lib.files.image_files import to_rgb
 
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 XMP = "XML:com.adobe.xmp"

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from course_lib.autoencoder import VAE
-from course_lib.autoencoder_blocks import ConvBlock
+from course_lib.autoencoder_blocks import PlainResBlock
 from course_lib.clip import TextTower, from_transformers, to_transformers
-from course_lib.diffusion import from_v
+from course_lib.diffusion import PREDICTIONS
 from course_lib.formats.diffusers_keys import (
     AUTOENCODER,
     UNET,
@@ -22,7 +22,7 @@ from course_lib.formats.diffusers_keys import (
     state_to_diffusers,
 )
 from course_lib.schedule import NoiseSchedule, from_betas, linear, scaled_linear
-from course_lib.text_to_image import TextToImage, as_noise
+from course_lib.text_to_image import TextToImage
 from course_lib.tokenizer import Tokenizer
 from course_lib.unet import UNet
 
@@ -108,7 +108,7 @@ def load(folder: Path) -> TextToImage:
         _unet(unet_config, folder / "unet" / WEIGHTS),
         _vae(_read(folder / "vae" / "config.json"), folder / "vae" / WEIGHTS),
         _schedule(config),
-        from_v if config.get("prediction_type") == "v_prediction" else as_noise,
+        PREDICTIONS[config.get("prediction_type", "epsilon")],
         unet_config["sample_size"],
     )
 
@@ -126,7 +126,7 @@ def _unet_config(unet: Any, side: int) -> Config:
         "block_out_channels": [level[0].block.conv1.out_channels for level in levels],
         "layers_per_block": len(levels[0]),
         "cross_attention_dim": unet.d_context,
-        "attention_head_dim": unet.middle[0].transformer.block.look_at_self.heads,  # the number
+        "attention_head_dim": unet.middle[0].transformer.block.self_attn.heads,  # the number
         "norm_num_groups": unet.norm_out.num_groups,
     }
 
@@ -146,7 +146,7 @@ def _unet(config: Config, path: Path) -> UNet:
 
 
 def _vae_config(vae: Any) -> Config:
-    levels = [[x for x in level if isinstance(x, ConvBlock)] for level in vae.encoder.levels]
+    levels = [[x for x in level if isinstance(x, PlainResBlock)] for level in vae.encoder.levels]
     widths = [level[0].conv1.out_channels for level in levels]
     return {
         "_class_name": "AutoencoderKL",
@@ -193,7 +193,7 @@ def _text_config(tower: Any) -> Config:
         "hidden_size": tower.tokens.embedding_dim,
         "intermediate_size": 4 * tower.tokens.embedding_dim,
         "num_hidden_layers": len(tower.blocks),
-        "num_attention_heads": tower.blocks[0].attention.heads,
+        "num_attention_heads": tower.blocks[0].self_attn.heads,
         "hidden_act": "quick_gelu",
         "bos_token_id": tower.end - 1,
         "eos_token_id": tower.end,
@@ -208,7 +208,7 @@ def _schedule_config(model: TextToImage) -> Config:
         "_class_name": "DDIMScheduler",
         "num_train_timesteps": len(abar),
         "trained_betas": (1 - abar / before).tolist(),
-        "prediction_type": "v_prediction" if model.answers is from_v else "epsilon",
+        "prediction_type": model.prediction.name,
         "clip_sample": False,
         "set_alpha_to_one": True,
         "steps_offset": 1,

@@ -19,17 +19,12 @@ UNET: Rules = (  # diffusers' UNet2DConditionModel
     (r"^(down|up)\.(\d)\.resize\.", r"\1_blocks.\2.\1samplers.0."),
     (r"(resnets\.\d)\.from_emb\.", r"\1.time_emb_proj."),
     (r"(resnets\.\d)\.shortcut\.", r"\1.conv_shortcut."),
-    (r"(attentions\.\d)\.into\.", r"\1.proj_in."),
-    (r"(attentions\.\d)\.out\.", r"\1.proj_out."),
     (r"(attentions\.\d)\.block\.", r"\1.transformer_blocks.0."),
-    (r"\.norm_self\.", ".norm1."),
-    (r"\.look_at_self\.", ".attn1."),
-    (r"\.norm_context\.", ".norm2."),
-    (r"\.look_at_context\.", ".attn2."),
+    (r"\.self_attn\.", ".attn1."),
+    (r"\.cross_attn\.", ".attn2."),
     (r"(attn\d)\.to_out\.", r"\1.to_out.0."),
-    (r"\.norm_think\.", ".norm3."),
-    (r"\.think\.into\.", ".ff.net.0.proj."),
-    (r"\.think\.out\.", ".ff.net.2."),
+    (r"\.ff\.proj_in\.", ".ff.net.0.proj."),
+    (r"\.ff\.proj_out\.", ".ff.net.2."),
 )
 
 
@@ -45,8 +40,6 @@ AUTOENCODER: Rules = (  # diffusers' AutoencoderKL
     (r"^encoder\.levels\.(\d)\.", r"encoder.down_blocks.\1.resnets."),
     (r"^decoder\.levels\.(\d)\.", r"decoder.up_blocks.\1.resnets."),
     (r"\.shortcut\.", ".conv_shortcut."),
-    (r"^to_gaussian\.", "quant_conv."),
-    (r"^from_code\.", "post_quant_conv."),
 )
 
 

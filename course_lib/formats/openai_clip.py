@@ -83,7 +83,7 @@ def like_transformers(
         "num_hidden_layers": len(clip.image.blocks),
         "num_attention_heads": clip.image.heads,
     }
-    d_shared = clip.text_to_shared.out_features
+    d_shared = clip.text_projection.out_features
     theirs = CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=d_shared))
     theirs.load_state_dict(to_transformers(clip.state_dict()))
     return theirs.eval()(input_ids=ids, pixel_values=pictures).logits_per_image

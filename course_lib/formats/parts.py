@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower, from_transformers
-from course_lib.diffusers_keys import AUTOENCODER, UNET, state_from_diffusers
+from course_lib.formats.diffusers_keys import AUTOENCODER, UNET, state_from_diffusers
 from course_lib.diffusion import from_v
 from course_lib.formats import configuration
 from course_lib.formats.configuration import Config, account, one

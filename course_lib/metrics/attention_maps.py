@@ -1,4 +1,4 @@
-"""Which word each pixel listened to: the attention of a UNet's cross-attentions, while it works.
+"""Record the cross-attention maps of a UNet during its forward pass.
 
 Heat maps by word after Hertz et al. 2022 (Prompt-to-Prompt) and Tang et al. 2022 (DAAM).
 """
@@ -16,17 +16,17 @@ from course_lib.attention import CrossAttention, SelfAttention, attention_weight
 
 
 @contextmanager
-def listening(model: nn.Module) -> Iterator[list[Tensor]]:
-    """While it is open, each cross-attention of `model` adds its weights to the list, in order.
+def record_attention(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside the `with`, each cross-attention of `model` appends its weights to the list, in order.
 
     One entry is (b, heads, n, m): n pixels of that layer, m words. Nothing else changes.
     """
-    heard: list[Tensor] = []
+    recorded: list[Tensor] = []
 
     def note(layer: CrossAttention, inputs: tuple[Tensor, ...]) -> None:
         x, context, *mask = inputs
         with torch.no_grad():
-            heard.append(attention_weights(layer.queries(x), layer.keys(context), *mask))
+            recorded.append(attention_weights(layer.queries(x), layer.keys(context), *mask))
 
     layers = [
         m
@@ -35,25 +35,27 @@ def listening(model: nn.Module) -> Iterator[list[Tensor]]:
     ]
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
-        yield heard
+        yield recorded
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def maps_by_word(heard: list[Tensor], height: int, width: int) -> Float[Tensor, "b m height width"]:
-    """One map a word, the mean over layers and heads, each layer enlarged to height x width.
+def attention_maps(
+    recorded: list[Tensor], height: int, width: int
+) -> Float[Tensor, "b m height width"]:
+    """One map per word, the mean over layers and heads, each layer enlarged to height x width.
 
     For pictures of that shape: a layer of n pixels is taken to be the same picture, smaller.
     Raises ValueError for an empty list.
     """
-    if not heard:
+    if not recorded:
         raise ValueError(
-            "maps_by_word: nothing was heard. Usual cause: the UNet has no context, or was not "
-            "called inside `with listening(unet) as heard:`."
+            "attention_maps: nothing was recorded. Usual cause: the UNet has no context, or was "
+            "not called inside `with record_attention(unet) as recorded:`."
         )
     total = []
-    for weights in heard:
+    for weights in recorded:
         h = round((weights.shape[2] * height / width) ** 0.5)
         maps = rearrange(weights.mean(dim=1), "b (h w) m -> b m h w", h=h)
         total.append(F.interpolate(maps, size=(height, width), mode="bilinear"))

@@ -23,18 +23,19 @@ NOTHING = -1  # in a list of picture numbers: there is nothing to copy
 class Settings:
     """How captions are drawn: steps, guidance scale, and the seed of the first caption."""
 
-    steps: int
-    scale: float
+    num_inference_steps: int
+    guidance_scale: float
     seed: int
 
 
-def frozen() -> Settings:
-    """The settings of the measure, chosen on validation and kept in data/splits.json."""
-    return Settings(**registry.splits("emoji")["measure"])
+def default_settings() -> Settings:
+    """The settings of the benchmark, chosen on validation and kept in data/splits.json."""
+    chosen = registry.splits("emoji")["measure"]
+    return Settings(chosen["steps"], chosen["scale"], chosen["seed"])
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """How many of n were right; as text, the share, its 95 % interval, and n."""
 
     right: int
@@ -53,12 +54,12 @@ class Share:
         return f"{self.right / self.n:.2f} ({low:.2f}-{high:.2f}) of {self.n}"
 
 
-def shares(right: Bool[Tensor, " n"], styles: Sequence[str]) -> dict[str, Share]:
+def proportions(right: Bool[Tensor, " n"], styles: Sequence[str]) -> dict[str, Proportion]:
     """The share of all, and of each style that occurs."""
-    found = {"all": Share(int(right.sum()), len(right))}
+    found = {"all": Proportion(int(right.sum()), len(right))}
     for style in dict.fromkeys(styles):
         of_style = right[torch.tensor([s == style for s in styles])]
-        found[style] = Share(int(of_style.sum()), len(of_style))
+        found[style] = Proportion(int(of_style.sum()), len(of_style))
     return found
 
 
@@ -67,7 +68,7 @@ def shrunk(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
     return F.adaptive_avg_pool2d(pictures, 16).flatten(1)
 
 
-class Measure:
+class Benchmark:
     """The questions of one name (`emoji.questions`), and who answers them how well.
 
     `small` are all pictures of all styles, shrunk; an answer is a picture shrunk likewise, one for
@@ -96,7 +97,12 @@ class Measure:
         for rows in torch.arange(len(self.captions)).split(100):
             captions = [self.captions[i] for i in rows.tolist()]
             seeds = (rows + settings.seed).tolist()
-            pictures = model.draw(captions, seeds, visits=settings.steps, scale=settings.scale)
+            pictures = model.draw(
+                captions,
+                seeds,
+                num_inference_steps=settings.num_inference_steps,
+                guidance_scale=settings.guidance_scale,
+            )
             answers.append(shrunk(pictures).cpu())
         return torch.cat(answers)
 
@@ -119,14 +125,14 @@ class Measure:
         others = [[j for j in of_code[self.every.codes[i]] if j != i] for i in self.true]
         return [self._nearest(i, rows) for i, rows in zip(self.true, others, strict=True)]
 
-    def copied(self, numbers: Sequence[int]) -> dict[str, Share]:
+    def copied(self, numbers: Sequence[int]) -> dict[str, Proportion]:
         """The shares of right answers if these pictures are handed in, where there are any."""
         there = [i for i, number in enumerate(numbers) if number != NOTHING]
         if not there:
             return {}
         answers = torch.zeros(len(numbers), self.small.shape[1])
         answers[there] = self.small[[numbers[i] for i in there]]
-        return shares(self.right(answers)[there], [self.styles[i] for i in there])
+        return proportions(self.right(answers)[there], [self.styles[i] for i in there])
 
     def _nearest(self, true: int, others: Sequence[int]) -> int:
         known = [i for i in others if self.every.kinds[i] == "train"]
@@ -136,12 +142,12 @@ class Measure:
         return known[int(distance.argmin())]
 
 
-def measures(names: Sequence[str], step: int = 1) -> list[Measure]:
+def measures(names: Sequence[str], step: int = 1) -> list[Benchmark]:
     """The questions of these names, around one copy of all pictures; every `step`-th of them."""
     every = emoji.load(split="all")
     rows: Sequence[Int[Tensor, " n"]] = torch.arange(len(every)).split(500)
     small = torch.cat([shrunk(every.pictures[part]) for part in rows])
-    return [Measure(every, small, name, emoji.questions(name)[::step]) for name in names]
+    return [Benchmark(every, small, name, emoji.questions(name)[::step]) for name in names]
 
 
 def question_names(split: str) -> list[str]:
@@ -152,18 +158,18 @@ def question_names(split: str) -> list[str]:
 def quality(model: TextToImage, split: str) -> dict[str, str]:
     """How often the model is right on a split ("validation" or "test"), for its card."""
     return {
-        m.name: str(shares(m.right(m.drawn(model, frozen())), m.styles)["all"])
+        m.name: str(proportions(m.right(m.drawn(model, default_settings())), m.styles)["all"])
         for m in measures(question_names(split))
     }
 
 
 def compare(
-    measure: Measure, model: TextToImage, settings: Settings
-) -> dict[str, dict[str, Share]]:
+    measure: Benchmark, model: TextToImage, settings: Settings
+) -> dict[str, dict[str, Proportion]]:
     """The shares, per style and for all, of the model and of what to compare it with."""
     return {
-        "model": shares(measure.right(measure.drawn(model, settings)), measure.styles),
+        "model": proportions(measure.right(measure.drawn(model, settings)), measure.styles),
         "copying the best sibling": measure.copied(measure.best_sibling()),
         "copying another style": measure.copied(measure.another_style()),
-        "decoded true latent": shares(measure.right(measure.decoded(model)), measure.styles),
+        "decoded true latent": proportions(measure.right(measure.decoded(model)), measure.styles),
     }

@@ -1,4 +1,4 @@
-"""Teaching CLIP which caption belongs to which picture, and measuring how often it knows.
+"""Contrastive training: which caption belongs to which picture, and how often CLIP knows.
 
 A batch of random pictures is too easy: to tell a firefighter from a teapot one word is enough, and
 the words that set two firefighters apart would be lost. So half of a batch are families: captions
@@ -14,11 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from course_lib.clip import CLIP, EMOJI_LENGTH, contrastive_loss, emoji
-from course_lib.datasets.emoji import Pictures
-from course_lib.files import weights
-from course_lib.files.paths import bundled
-from course_lib.tokenizer import Tokenizer
+from course_lib.clip import CLIP, contrastive_loss
 
 TELLING = frozenset(
     """man woman person men women people boy girl child adult mr mrs
@@ -37,7 +33,7 @@ def family_of(caption: str) -> str:
     return " ".join(kept)
 
 
-class Batches:
+class HardNegativeSampler:
     """Draws row numbers of a training set, half at random and half as families of up to eight.
 
     Raises ValueError for batches too small for families.
@@ -46,8 +42,8 @@ class Batches:
     def __init__(self, captions: Sequence[str], batch_size: int, members: int = 8) -> None:
         if batch_size < 2 * members:
             raise ValueError(
-                f"Batches: {batch_size} rows have no room for families of {members} and as many "
-                "others. Usual cause: a batch for pictures, not for pairs; CLIP wants large ones."
+                f"HardNegativeSampler: {batch_size} rows have no room for families of {members} "
+                "and as many others. Usual cause: a batch size for pictures; CLIP needs large ones."
             )
         rows: defaultdict[str, list[int]] = defaultdict(list)
         for i, caption in enumerate(captions):
@@ -69,7 +65,7 @@ class Batches:
         return torch.cat(picked).unique()
 
 
-def jitter(
+def random_affine(
     pictures: Float[Tensor, "b 3 h w"], generator: torch.Generator
 ) -> Float[Tensor, "b 3 h w"]:
     """The pictures, in [-1, 1], each moved by up to 6 % and resized by up to 10 % on white.
@@ -93,51 +89,9 @@ def encode_text_in_parts(clip: CLIP, ids: Int[Tensor, "b m"]) -> Float[Tensor, "
     return torch.cat(parts)[order.argsort()]
 
 
-def matching_loss(
+def clip_loss(
     clip: CLIP, pictures: Float[Tensor, "b 3 h w"], ids: Int[Tensor, "b m"]
 ) -> Float[Tensor, ""]:
     """The contrastive loss of a batch of pairs."""
     texts = encode_text_in_parts(clip, ids)
     return contrastive_loss(clip.scale() * clip.encode_image(pictures) @ texts.T)
-
-
-def first_among(
-    similarity: Float[Tensor, "n n"], among: int, generator: torch.Generator
-) -> Float[Tensor, " n"]:
-    """1 for each row whose own column (the diagonal) beats `among` - 1 others drawn at random.
-
-    Raises ValueError when there are not that many others.
-    """
-    n = len(similarity)
-    if not 2 <= among <= n:
-        raise ValueError(
-            f"first_among: from 2 to {n} candidates can be compared, got {among}. "
-            "Usual cause: fewer test pictures than candidates."
-        )
-    right = torch.empty(n)
-    for i in range(n):
-        others = torch.randperm(n - 1, generator=generator)[: among - 1]
-        others = others + (others >= i).long()  # every row but i
-        right[i] = float(similarity[i, i] > similarity[i, others].max())
-    return right
-
-
-@torch.no_grad()
-def embed(
-    clip: CLIP, pictures: Pictures | Float[Tensor, "n 3 h w"], ids: Int[Tensor, "n m"]
-) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
-    """The vectors of n pictures and of their n captions, 256 at a time, without gradients."""
-    parts = [slice(i, i + 256) for i in range(0, len(ids), 256)]
-    images = torch.cat([clip.encode_image(pictures[part]) for part in parts])
-    return images, torch.cat([clip.encode_text(ids[part]) for part in parts])
-
-
-def trained() -> tuple[CLIP, Tokenizer]:
-    """The course's own CLIP from the bundled weights, ready to use, and its tokenizer.
-
-    Raises what `weights.load_state` raises where a file is missing or damaged.
-    """
-    folder = bundled("data") / "weights" / "emoji_tokenizer"
-    tokenizer = Tokenizer.load(folder, EMOJI_LENGTH)
-    clip = weights.load_into(emoji(len(tokenizer)), "emoji_clip")
-    return clip.requires_grad_(False), tokenizer

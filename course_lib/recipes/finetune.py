@@ -1,4 +1,4 @@
-"""Teach a text-to-image model captions, on a CPU or a GPU: the loss, and one call.
+"""Fine-tune a text-to-image model on captioned pictures: the loss and the training run.
 
 The autoencoder and the text tower are frozen, so pictures and captions go through them once, and
 what is trained is the UNet alone (Rombach et al. 2022, section 3.3).
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from course_lib.datasets import emoji
-from course_lib.diffusion import add_noise, from_v, v_target
+from course_lib.diffusion import add_noise
 from course_lib.recipes.precision import half_of, mixed
 from course_lib.text_to_image import TextToImage
 from course_lib.training import long_run
@@ -23,7 +23,7 @@ Pictures = Float[Tensor, "n 3 h w"] | emoji.Pictures
 
 
 @dataclass(frozen=True, eq=False)
-class Captioned:
+class LatentDataset:
     """What a UNet learns from: latents, the context of each one's caption, that of no caption."""
 
     latents: Float[Tensor, "n c h w"]
@@ -34,7 +34,7 @@ class Captioned:
         return len(self.latents)
 
 
-def prepare(model: TextToImage, pictures: Pictures, captions: Sequence[str]) -> Captioned:
+def prepare(model: TextToImage, pictures: Pictures, captions: Sequence[str]) -> LatentDataset:
     """Pictures and captions, once through the frozen parts of `model`; stays where the model is.
 
     Contexts are kept in half precision: there are many of them. Raises ValueError unless there is
@@ -48,12 +48,12 @@ def prepare(model: TextToImage, pictures: Pictures, captions: Sequence[str]) -> 
     rows = torch.arange(len(pictures)).split(64)
     latents = [model.encode(pictures[r]) for r in rows]
     contexts = [model.context([captions[i] for i in r.tolist()]).half() for r in rows]
-    return Captioned(torch.cat(latents), torch.cat(contexts), model.context([""]).half())
+    return LatentDataset(torch.cat(latents), torch.cat(contexts), model.context([""]).half())
 
 
-def told_loss(
+def diffusion_loss(
     model: TextToImage,
-    data: Captioned,
+    data: LatentDataset,
     generator: torch.Generator,
     *,
     batch_size: int = 64,
@@ -62,24 +62,24 @@ def told_loss(
     """The loss on a batch drawn by `generator`, a CPU's, so that all devices draw the same.
 
     A share `drop` of the captions is left out, so that the UNet knows pictures in general, which
-    guidance needs (Ho and Salimans 2022). The target is what `model.answers` says it predicts.
+    guidance needs (Ho and Salimans 2022). The target is what `model.prediction` says.
     """
     rows = torch.randint(len(data), (batch_size,), generator=generator)
     dropped = torch.rand(batch_size, 1, 1, generator=generator) < drop
-    t = torch.randint(model.schedule.num_steps, (batch_size,), generator=generator)
+    t = torch.randint(model.schedule.num_train_timesteps, (batch_size,), generator=generator)
     noise = torch.randn(batch_size, *data.latents.shape[1:], generator=generator)
     t, noise, dropped = (x.to(model.device) for x in (t, noise, dropped))
     x0, context = data.latents[rows], data.contexts[rows]
     context = torch.where(dropped, data.empty, context).float()
-    target = v_target(x0, noise, t, model.schedule) if model.answers is from_v else noise
+    target = model.prediction.target(x0, noise, t, model.schedule)
     with mixed(model.device):
         guess = model.unet(add_noise(x0, noise, t, model.schedule), t, context)
     return F.mse_loss(guess.float(), target)
 
 
-def teach(
+def finetune(
     model: TextToImage,
-    data: Captioned,
+    data: LatentDataset,
     folder: Path,
     *,
     steps: int,
@@ -95,7 +95,7 @@ def teach(
     model.unet.train().requires_grad_(True)
     average = long_run(
         model.unet,
-        lambda g: told_loss(model, data, g, batch_size=batch_size),
+        lambda g: diffusion_loss(model, data, g, batch_size=batch_size),
         folder,
         steps=steps,
         lr=lr,

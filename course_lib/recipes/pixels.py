@@ -44,8 +44,8 @@ def sampler_distances(
     table: dict[str, Any] = {"real": distance(fashion.load("test")[: 15 * n].split(n))}
     for k in evaluations:
         for name, sampler in samplers.items():
-            visits = (k + 1) // 2 if name == "heun" else k  # two evaluations a move
-            ts = times(s.num_steps, visits)
+            num_inference_steps = (k + 1) // 2 if name == "heun" else k  # two evaluations a move
+            ts = times(s.num_train_timesteps, num_inference_steps)
             made = [list(sampler(model, x, s, ts))[-1].x for x in starts]
             table.setdefault(name, []).append(distance(made))
     return {"distance": table, "evaluations": evaluations, "pictures": n, "sets": sets}

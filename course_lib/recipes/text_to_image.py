@@ -8,29 +8,29 @@ from torch import Tensor
 from course_lib import unet
 from course_lib.datasets import emoji
 from course_lib.files import weights
+from course_lib.files.pretrained import assemble
 from course_lib.metrics.benchmark import quality
 from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
-from course_lib.recipes.finetune import prepare, told_loss
-from course_lib.text_to_image import around
+from course_lib.recipes.finetune import diffusion_loss, prepare
 
 
 def emoji_text_to_image(
-    folder: Path, steps: tuple[int, ...] = (10000, 10000), prediction: str = "v"
+    folder: Path, steps: tuple[int, ...] = (10000, 10000), prediction: str = "v_prediction"
 ) -> Path:
     """The UNet that draws emoji from a sentence; VAE and text tower are the bundled ones, frozen.
 
     One caption in ten is dropped, so that the UNet also knows pictures in general, for guidance
-    (Ho and Salimans 2022). `prediction` "v" trains on the schedule that ends in pure noise, "noise"
+    (Ho and Salimans 2022). "v_prediction" trains on the schedule that ends in pure noise, "epsilon"
     on Stable Diffusion's own. `steps` are those of each of its `cycles`. The card gets the shares
     of validation questions that are answered right.
     """
-    schedule = "zero_terminal" if prediction == "v" else "scaled_linear"
-    model = around(seeded(unet.emoji_latent), prediction, schedule)
+    schedule = "zero_terminal" if prediction == "v_prediction" else "scaled_linear"
+    model = assemble(seeded(unet.emoji_latent), prediction, schedule)
     train = emoji.load(split="train")
     data = prepare(model, train.pictures, train.captions)
 
     def loss_of(g: torch.Generator) -> Tensor:
-        return told_loss(model, data, g, batch_size=64)
+        return diffusion_loss(model, data, g, batch_size=64)
 
     lr = 1e-3
     cycles(model.unet, loss_of, folder, steps=steps, lr=lr)

@@ -12,7 +12,15 @@ from safetensors.torch import load_file, save_file
 from course_lib.datasets import corpus
 from course_lib.files import weights
 from course_lib.recipes.common import card
-from course_lib.word2vec import Text, TwoLists, Vocabulary, as_numbers, count_words, new_lists, read
+from course_lib.word2vec import (
+    Embeddings,
+    Text,
+    Vocabulary,
+    as_numbers,
+    count_words,
+    new_embeddings,
+    read,
+)
 from course_lib.word_vectors import CAPITALS, FAMILY, answered, questions
 
 SEEDS, EPOCHS, WINDOW, SAMPLE, LR = (0, 1, 2), 15, 10, 1e-4, 0.05
@@ -49,14 +57,16 @@ def word2vec(folder: Path) -> Path:
     return weights.save(runs[best][0].state(), facts, "word2vec", folder)
 
 
-def _two_lists(folder: Path, vocabulary: Vocabulary, text: Text, seed: int) -> tuple[TwoLists, int]:
+def _two_lists(
+    folder: Path, vocabulary: Vocabulary, text: Text, seed: int
+) -> tuple[Embeddings, int]:
     """The lists of one seed and the steps taken; `folder` keeps them after every epoch."""
     folder.mkdir(parents=True, exist_ok=True)
-    lists, done, steps = new_lists(vocabulary, seed=seed), 0, 0
+    lists, done, steps = new_embeddings(vocabulary, seed=seed), 0, 0
     path = folder / "checkpoint.safetensors"
     if path.exists():
         state = load_file(path)
-        lists = TwoLists(vocabulary.words, state["centre"], state["around"])
+        lists = Embeddings(vocabulary.words, state["input"], state["output"])
         done, steps = int(state["done"]), int(state["steps"])
     for epoch in range(done, EPOCHS):
         since = time.monotonic()
@@ -75,21 +85,21 @@ def _two_lists(folder: Path, vocabulary: Vocabulary, text: Text, seed: int) -> t
         save_file(lists.state() | counts, path.with_suffix(".part"))
         os.replace(path.with_suffix(".part"), path)
         with (folder / "log.csv").open("a", newline="") as log:
-            right = answered(lists.first, questions(FAMILY))
+            right = answered(lists.vectors, questions(FAMILY))
             csv.writer(log).writerow([epoch + 1, right, f"{time.monotonic() - since:.1f}"])
     return lists, steps
 
 
-def _analogies(lists: TwoLists) -> dict[str, Any]:
+def _analogies(lists: Embeddings) -> dict[str, Any]:
     """How many analogies have the right word among the first five, and the places of two."""
 
     def place(a: str, b: str, c: str, d: str) -> int:
-        found = [word for word, _ in lists.first.analogy(a, b, c, len(lists.words) - 3)]
+        found = [word for word, _ in lists.vectors.analogy(a, b, c, len(lists.words) - 3)]
         return found.index(d) + 1
 
     return {
-        "capitals in first five": f"{answered(lists.first, questions(CAPITALS))} of 182",
-        "family in first five": f"{answered(lists.first, questions(FAMILY))} of 90",
+        "capitals in first five": f"{answered(lists.vectors, questions(CAPITALS))} of 182",
+        "family in first five": f"{answered(lists.vectors, questions(FAMILY))} of 90",
         "place of queen": place("man", "king", "woman", "queen"),
         "place of tokyo": place("england", "london", "japan", "tokyo"),
     }

@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from course_lib import text_to_image, unet
+from course_lib import unet
 from course_lib.cli import main
 from course_lib.commands import draw
 from course_lib.datasets import emoji, prompt_vocabulary
-from course_lib.files import image_files
+from course_lib.files import image_files, pretrained
+from course_lib.files.pretrained import assemble
 from course_lib.files.provenance import marks, says_generated
-from course_lib.metrics.benchmark import frozen
-from course_lib.text_to_image import around
+from course_lib.metrics.benchmark import default_settings
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +24,13 @@ def model():
     for p in made.parameters():
         if not p.any():
             nn.init.normal_(p, std=0.02)
-    return around(made.requires_grad_(False), "v", "zero_terminal")
+    return assemble(made.requires_grad_(False), "v_prediction", "zero_terminal")
 
 
 @pytest.fixture
 def drawing(model, monkeypatch, tmp_path):
     """A function that calls `course draw` with two steps and gives the picture, or None."""
-    monkeypatch.setattr(text_to_image, "trained", lambda: model)
+    monkeypatch.setattr(pretrained, "load_pretrained", lambda: model)
 
     def call(*arguments, out="x.png"):
         given = ["draw", *arguments, "--out", str(tmp_path / out)]
@@ -43,7 +43,12 @@ def drawing(model, monkeypatch, tmp_path):
 
 def test_the_picture_is_that_of_the_model(drawing, model, capsys):
     pixels = drawing("red apple", "--style", "openmoji", "--seed", "3", "--zoom", "1")
-    wanted = model.draw(["red apple, openmoji style"], [3], visits=2, scale=frozen().scale)
+    wanted = model.draw(
+        ["red apple, openmoji style"],
+        [3],
+        num_inference_steps=2,
+        guidance_scale=default_settings().guidance_scale,
+    )
     want = ((wanted[0].permute(1, 2, 0) + 1) * 127.5).numpy()
     assert np.abs(pixels - want).max() < 0.51
     assert pixels.std() > 5
@@ -132,8 +137,8 @@ def test_any_prompt_gives_a_picture(drawing, prompt, encoding, monkeypatch, caps
     ("arguments", "words"),
     [
         (["--style", "nato"], "no style 'nato'; there are noto, twemoji"),
-        (["--steps", "0"], "visits must be from 1 to 1000, got 0"),
-        (["--steps", "1001"], "visits must be from 1 to 1000, got 1001"),
+        (["--steps", "0"], "num_inference_steps must be from 1 to 1000, got 0"),
+        (["--steps", "1001"], "num_inference_steps must be from 1 to 1000, got 1001"),
         (["--seed", "-1"], "--seed from 0"),
         (["--seed", str(2**64)], "--seed from 0"),
         (["--scale", "nan"], "--scale from 0 to 50, got nan"),

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from course_lib.display import charts, diagram, plots
-from course_lib.display.palette import PALETTE, to_rgb
+from course_lib.display.palette import PALETTE
+from course_lib.files.image_files import to_rgb
 
 
 @pytest.fixture

@@ -450,7 +450,11 @@ def _alpha_upside_down(x, x0, fresh, abar, abar_next):
         ("03.noisy", _noise_times_levels, "levels (b,) lines up with the LAST axis"),
         ("03.score", lambda guess, noise: float(((guess - noise) ** 2).mean()), "Leave out"),
         ("05.ddpm_step", _alpha_upside_down, "which of yours is below 0?"),
-        ("05.times", lambda n, visits: list(torch.linspace(n, 0, visits)), ".tolist()"),
+        (
+            "05.times",
+            lambda n, num_inference_steps: list(torch.linspace(n, 0, num_inference_steps)),
+            ".tolist()",
+        ),
         ("08.pairs", lambda ids, window: None, "Is a `return` missing"),
         ("10.text_vector", lambda states, ids, end: list(states[:, 0]), "torch.stack"),
     ],

@@ -175,7 +175,7 @@ def their_picture(pipeline: StableDiffusionPipeline, latents, prompt: str = PROM
 
 
 def our_picture(model, prompt: str = PROMPT):
-    return model.draw([prompt], [SEED], visits=STEPS, scale=SCALE)
+    return model.draw([prompt], [SEED], num_inference_steps=STEPS, guidance_scale=SCALE)
 
 
 def expect_equal(folder: Path, model, prompt: str = PROMPT) -> None:

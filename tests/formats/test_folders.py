@@ -405,7 +405,7 @@ def test_weights_are_mapped_and_not_copied(original):
 
 
 def test_a_folder_that_the_course_saved_comes_back(original, tmp_path):
-    from course_lib import diffusers_folder
+    from course_lib.formats import diffusers_folder
 
     model = loading.load(original)
     diffusers_folder.save(model, tmp_path)

@@ -5,9 +5,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from course_lib.cli import main
+from course_lib.commands import evaluate as command
 from course_lib.datasets import emoji, registry
+from course_lib.files import pretrained
 from course_lib.metrics import benchmark, evaluate
-from course_lib.metrics.benchmark import NOTHING, Settings, Share, shrunk
+from course_lib.metrics.benchmark import NOTHING, Proportion, Settings, shrunk
 
 NAMES = ("test_combinations", "test_style_pairs", "train_seen")
 
@@ -27,12 +30,12 @@ def questions():
     ],
 )
 def test_the_interval_is_wilsons(right, n, low, high):
-    assert Share(right, n).interval() == pytest.approx((low, high), abs=5e-5)
-    assert Share(n - right, n).interval() == pytest.approx((1 - high, 1 - low), abs=5e-5)
+    assert Proportion(right, n).interval() == pytest.approx((low, high), abs=5e-5)
+    assert Proportion(n - right, n).interval() == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
 def test_a_share_as_text():
-    assert str(Share(81, 263)) == "0.31 (0.26-0.37) of 263"
+    assert str(Proportion(81, 263)) == "0.31 (0.26-0.37) of 263"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,7 +43,7 @@ def test_a_perfect_draughtsman_is_always_right(questions, name):
     measure = questions[name]
     right = measure.right(measure.small[measure.true])
     assert right.all()
-    found = benchmark.shares(right, measure.styles)
+    found = benchmark.proportions(right, measure.styles)
     assert set(found) == {"all", *emoji.STYLES}
     assert sum(found[s].n for s in emoji.STYLES) == found["all"].n == len(emoji.questions(name))
 
@@ -52,7 +55,7 @@ def test_one_of_the_hundred_at_random_is_right_once_in_a_hundred(questions):
         answers = measure.small[measure.questions.gather(1, column)[:, 0]]
         right += int(measure.right(answers).sum())
         n += len(answers)
-    low, high = Share(right, n).interval()
+    low, high = Proportion(right, n).interval()
     assert low < 0.01 < high
 
 
@@ -67,7 +70,7 @@ def test_what_is_as_near_as_the_truth_is_wrong(questions):
     measure = questions["train_seen"]
     alike = SimpleNamespace(small=torch.zeros_like(measure.small), questions=measure.questions)
     answers = torch.zeros(len(measure.true), measure.small.shape[1])
-    assert not benchmark.Measure.right(alike, answers).any()
+    assert not benchmark.Benchmark.right(alike, answers).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,7 +81,7 @@ def test_a_copied_sibling_never_wins_as_it_stands_among_the_hundred(questions, n
     for number, row in zip(copied, measure.questions.tolist(), strict=True):
         assert number in row[1:]
         assert measure.every.kinds[number] == "train"
-    assert measure.copied(copied)["all"] == Share(0, len(measure.true))
+    assert measure.copied(copied)["all"] == Proportion(0, len(measure.true))
 
 
 def test_another_style_is_the_same_thing_seen_in_training(questions):
@@ -104,10 +107,10 @@ class Recorder:
         self.settings: set[tuple[int, float]] = set()
         self.every, self.at = every, {c: i for i, c in enumerate(every.captions)}
 
-    def draw(self, prompts, seeds, *, visits, scale):
+    def draw(self, prompts, seeds, *, num_inference_steps, guidance_scale):
         assert len(prompts) == len(seeds) <= 100
         self.asked += zip(prompts, seeds, strict=True)
-        self.settings.add((visits, scale))
+        self.settings.add((num_inference_steps, guidance_scale))
         return self.every.pictures[[self.at[p] for p in prompts]]
 
     def encode(self, pictures):
@@ -120,12 +123,14 @@ class Recorder:
 def test_each_caption_is_drawn_once_with_a_seed_of_its_own(questions):
     measure = questions["test_combinations"]
     model = Recorder(measure.every)
-    found = benchmark.compare(measure, model, Settings(steps=7, scale=2.5, seed=40))
+    found = benchmark.compare(
+        measure, model, Settings(num_inference_steps=7, guidance_scale=2.5, seed=40)
+    )
     assert model.settings == {(7, 2.5)}
     assert [c for c, _ in model.asked] == measure.captions
     assert [s for _, s in model.asked] == list(range(40, 40 + len(measure.true)))
     n = len(measure.true)
-    assert found["model"]["all"] == found["decoded true latent"]["all"] == Share(n, n)
+    assert found["model"]["all"] == found["decoded true latent"]["all"] == Proportion(n, n)
 
 
 def test_pictures_are_compared_as_averages_of_16_by_16():
@@ -143,9 +148,9 @@ def test_pictures_are_compared_as_averages_of_16_by_16():
 @pytest.mark.usefixtures("plain_shapes")  # stand-ins for the classes
 def test_the_test_split_is_drawn_with_the_frozen_settings(questions, monkeypatch, capsys):
     model = Recorder(questions["train_seen"].every)
-    monkeypatch.setattr(evaluate.text_to_image, "trained", lambda: model)
-    monkeypatch.setattr(evaluate, "measures", lambda names, step: [questions[n] for n in names])
-    assert evaluate.main(["text_to_image"]) == 0
+    monkeypatch.setattr(pretrained, "load_pretrained", lambda: model)
+    monkeypatch.setattr(benchmark, "measures", lambda names, step: [questions[n] for n in names])
+    assert main(["evaluate", "text_to_image"]) == 0
     frozen = registry.splits("emoji")["measure"]
     assert model.settings == {(frozen["steps"], frozen["scale"])}
     assert model.asked[0][1] == frozen["seed"]
@@ -165,18 +170,18 @@ def test_the_test_split_is_drawn_with_the_frozen_settings(questions, monkeypatch
 )
 def test_choices_are_made_on_validation(option, capsys, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluate, "_text_to_image", lambda options: asked.append(options))
-    assert evaluate.main(["text_to_image", *option]) == 1
+    monkeypatch.setattr(command, "_text_to_image", lambda options: asked.append(options))
+    assert main(["evaluate", "text_to_image", *option]) == 1
     assert "add --split validation" in capsys.readouterr().err
-    assert evaluate.main(["text_to_image", *option, "--split", "validation"]) == 0
+    assert main(["evaluate", "text_to_image", *option, "--split", "validation"]) == 0
     assert len(asked) == 1
 
 
 def test_an_unknown_measure_or_split_is_refused(capsys):
-    assert evaluate.main(["fid"]) == 1
+    assert main(["evaluate", "fid"]) == 1
     assert "no measure 'fid'; there are vae, clip, text_to_image" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        evaluate.main(["--split", "train"])
+        main(["evaluate", "--split", "train"])
     assert "invalid choice: 'train'" in capsys.readouterr().err
 
 
@@ -200,8 +205,9 @@ def test_a_file_that_is_no_checkpoint_is_told(tmp_path, capsys):
     (tmp_path / "text").write_text("hello")
     save_file({"average.x": torch.zeros(1)}, tmp_path / "other")
     for name in ("text", "other"):
-        asked = ["text_to_image", "--split", "validation", "--checkpoint", str(tmp_path / name)]
-        assert evaluate.main(asked) == 1
+        asked = ["evaluate", "text_to_image", "--split", "validation"]
+        asked += ["--checkpoint", str(tmp_path / name)]
+        assert main(asked) == 1
         assert "is not a checkpoint of emoji_text_to_image" in capsys.readouterr().err
 
 
@@ -217,11 +223,11 @@ def test_clip_is_asked_among_each_hundred_apart(monkeypatch):
             texts[[0, 1]] = texts[[1, 0]]
         return torch.eye(100), texts
 
-    monkeypatch.setattr(evaluate.matching, "embed", embed)
+    monkeypatch.setattr(evaluate.retrieval, "embed", embed)
     right = evaluate.search_quality("knows", list, split)
     assert {name: found["all"] for name, found in right.items()} == {
-        "caption for a picture": Share(n, n),
-        "picture for a caption": Share(n, n),
+        "caption for a picture": Proportion(n, n),
+        "picture for a caption": Proportion(n, n),
     }
     wrong = evaluate.search_quality("mixes up", list, split)
-    assert wrong["caption for a picture"]["all"] == Share(n - 2 * n // 100, n)
+    assert wrong["caption for a picture"]["all"] == Proportion(n - 2 * n // 100, n)

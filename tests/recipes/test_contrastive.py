@@ -4,14 +4,13 @@ import pytest
 import torch
 
 from course_lib.clip import CLIP, ImageTower, TextTower, contrastive_loss
+from course_lib.metrics.retrieval import embed, recall_at_1
 from course_lib.recipes.contrastive import (
-    Batches,
-    embed,
+    HardNegativeSampler,
+    clip_loss,
     encode_text_in_parts,
     family_of,
-    first_among,
-    jitter,
-    matching_loss,
+    random_affine,
 )
 
 ROLES = ("firefighter", "pilot", "cook")
@@ -43,7 +42,7 @@ def test_a_family_differs_in_tone_gender_colour_and_style_only():
 
 
 def test_half_of_a_batch_is_families():
-    batches = Batches(CAPTIONS[:36], batch_size=16)
+    batches = HardNegativeSampler(CAPTIONS[:36], batch_size=16)
     g = torch.Generator().manual_seed(0)
     for _ in range(20):
         rows = batches.draw(g)
@@ -53,7 +52,7 @@ def test_half_of_a_batch_is_families():
 
 
 def test_batches_reach_every_row_and_repeat_with_the_seed():
-    batches = Batches(CAPTIONS, batch_size=16)
+    batches = HardNegativeSampler(CAPTIONS, batch_size=16)
     g, again = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
     drawn = [batches.draw(g) for _ in range(30)]
     assert set(torch.cat(drawn).tolist()) == set(range(len(CAPTIONS)))
@@ -62,13 +61,13 @@ def test_batches_reach_every_row_and_repeat_with_the_seed():
 
 def test_a_batch_too_small_for_families_is_told():
     with pytest.raises(ValueError, match="no room for families of 8"):
-        Batches(CAPTIONS, batch_size=15)
+        HardNegativeSampler(CAPTIONS, batch_size=15)
 
 
 def test_jitter_moves_the_picture_and_keeps_ground_colour_and_side():
     pictures = torch.ones(40, 3, 32, 32)
     pictures[:, 0, 8:24, 8:12] = -0.9  # a bar in cyan, left of the middle
-    out = jitter(pictures, torch.Generator().manual_seed(0))
+    out = random_affine(pictures, torch.Generator().manual_seed(0))
     assert out[:, :, 0, 0].min() == 1  # white where the picture was moved away from
     assert out.min() >= -1
     assert len(out[:, 0].flatten(1).unique(dim=0)) == 40
@@ -80,7 +79,7 @@ def test_jitter_moves_the_picture_and_keeps_ground_colour_and_side():
 def test_jitter_of_nothing_is_the_picture_in_minus_one_to_one(monkeypatch):
     monkeypatch.setattr(torch, "rand", lambda *size, generator: torch.full(size, 0.5))
     pictures = torch.linspace(-1, 1, 384).reshape(2, 3, 8, 8)
-    out = jitter(pictures, torch.Generator())
+    out = random_affine(pictures, torch.Generator())
     torch.testing.assert_close(out, pictures, atol=1e-5, rtol=0)
 
 
@@ -94,7 +93,7 @@ def test_text_in_parts_is_text_at_once():
 def test_the_loss_is_the_contrastive_loss_of_the_table():
     clip, ids, pictures = small(), some_ids(), torch.randn(9, 3, 8, 8)
     torch.testing.assert_close(
-        matching_loss(clip, pictures, ids), contrastive_loss(clip(pictures, ids))
+        clip_loss(clip, pictures, ids), contrastive_loss(clip(pictures, ids))
     )
 
 
@@ -109,20 +108,20 @@ def test_embed_is_both_towers_of_all_rows():
 
 def test_first_among_counts_rows_whose_own_column_wins():
     g = torch.Generator().manual_seed(0)
-    assert first_among(torch.eye(30), 30, g).tolist() == [1.0] * 30
-    assert first_among(-torch.eye(30), 5, g).sum() == 0
-    assert first_among(torch.zeros(30, 30), 5, g).sum() == 0  # a tie is no win
+    assert recall_at_1(torch.eye(30), 30, g).tolist() == [1.0] * 30
+    assert recall_at_1(-torch.eye(30), 5, g).sum() == 0
+    assert recall_at_1(torch.zeros(30, 30), 5, g).sum() == 0  # a tie is no win
     shifted = torch.eye(30).roll(1, dims=1)  # each row is beaten by exactly one column
-    share = torch.stack([first_among(shifted + 0.5 * torch.eye(30), 15, g) for _ in range(40)])
+    share = torch.stack([recall_at_1(shifted + 0.5 * torch.eye(30), 15, g) for _ in range(40)])
     assert share.mean().item() == pytest.approx(1 - 14 / 29, abs=0.05)
 
 
 def test_chance_is_one_in_among():
     g = torch.Generator().manual_seed(0)
-    right = torch.cat([first_among(torch.rand(200, 200, generator=g), 10, g) for _ in range(10)])
+    right = torch.cat([recall_at_1(torch.rand(200, 200, generator=g), 10, g) for _ in range(10)])
     assert right.mean().item() == pytest.approx(0.1, abs=0.03)
 
 
 def test_more_candidates_than_rows_are_told():
     with pytest.raises(ValueError, match="from 2 to 5 candidates"):
-        first_among(torch.eye(5), 100, torch.Generator())
+        recall_at_1(torch.eye(5), 100, torch.Generator())

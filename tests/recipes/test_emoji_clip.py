@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from course_lib import recipes
 from course_lib.datasets import emoji
 from course_lib.files import paths, weights
+from course_lib.files.pretrained import load_clip
 from course_lib.recipes import captions
-from course_lib.recipes.contrastive import trained
 
 
 class Watched(emoji.Pictures):
@@ -72,7 +72,7 @@ def test_the_card_names_the_data_there_is():
 )
 @torch.no_grad()
 def test_one_word_moves_the_context_of_the_unet(one, other):
-    clip, tokenizer = trained()
+    clip, tokenizer = load_clip()
     ids = tokenizer([emoji.caption(label, "noto") for label in (one, other)])
     states = clip.text(ids)
     apart = 1 - F.cosine_similarity(states[0], states[1], dim=1)  # (m,)

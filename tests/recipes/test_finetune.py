@@ -9,10 +9,10 @@ from torch import nn
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower
 from course_lib.datasets import emoji
-from course_lib.diffusion import from_v
-from course_lib.recipes.finetune import Captioned, prepare, teach, told_loss
+from course_lib.diffusion import EPSILON, V_PREDICTION
+from course_lib.recipes.finetune import LatentDataset, diffusion_loss, finetune, prepare
 from course_lib.schedule import scaled_linear, zero_terminal
-from course_lib.text_to_image import TextToImage, as_noise
+from course_lib.text_to_image import TextToImage
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
 from course_lib.unet import UNet
@@ -36,7 +36,7 @@ def small(answers) -> TextToImage:
 
 @pytest.fixture
 def model():
-    return small(from_v)
+    return small(V_PREDICTION)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def knows_bfloat16(monkeypatch):
 def test_products_are_computed_in_sixteen_bits_and_the_loss_in_thirty_two(model, data):
     seen = []
     model.unet.conv_in.register_forward_hook(lambda layer, x, out: seen.append(out.dtype))
-    loss = told_loss(model, data, seeded(), batch_size=4)
+    loss = diffusion_loss(model, data, seeded(), batch_size=4)
     assert seen == [torch.bfloat16]
     assert loss.dtype == torch.float32
     assert all(p.dtype == torch.float32 for p in model.unet.parameters())
@@ -93,22 +93,22 @@ class Knowing(UNet):
         return noise if self.noise else abar.sqrt() * noise - (1 - abar).sqrt() * self.x0
 
 
-@pytest.mark.parametrize("answers", [as_noise, from_v])
+@pytest.mark.parametrize("answers", [EPSILON, V_PREDICTION])
 def test_a_perfect_answer_of_the_kind_that_the_model_gives_costs_nothing(answers):
     model = small(answers)
     knowing = Knowing(4, (16, 32), (True, False), d_context=16, heads=2)
-    knowing.schedule, knowing.noise = model.schedule, answers is as_noise
+    knowing.schedule, knowing.noise = model.schedule, answers is EPSILON
     knowing.x0 = torch.randn(1, 4, 8, 8, generator=seeded())
-    one = Captioned(knowing.x0, torch.zeros(1, 12, 16), torch.zeros(1, 12, 16))
-    assert float(told_loss(replace(model, unet=knowing), one, seeded(), batch_size=32)) < 1e-4
+    one = LatentDataset(knowing.x0, torch.zeros(1, 12, 16), torch.zeros(1, 12, 16))
+    assert float(diffusion_loss(replace(model, unet=knowing), one, seeded(), batch_size=32)) < 1e-4
     knowing.noise = not knowing.noise
-    assert float(told_loss(replace(model, unet=knowing), one, seeded(), batch_size=32)) > 0.1
+    assert float(diffusion_loss(replace(model, unet=knowing), one, seeded(), batch_size=32)) > 0.1
 
 
 @torch.no_grad()
 def test_dropped_captions_are_replaced_by_the_empty_one_and_no_others(model, data):
     def loss(data, drop):
-        return told_loss(model, data, seeded(), batch_size=8, drop=drop)
+        return diffusion_loss(model, data, seeded(), batch_size=8, drop=drop)
 
     other_words = replace(data, contexts=data.contexts.flip(0))
     other_empty = replace(data, empty=data.empty + 1)
@@ -123,13 +123,13 @@ def test_dropped_captions_are_replaced_by_the_empty_one_and_no_others(model, dat
 def test_a_few_steps_under_autocast_change_the_unet_and_nothing_else(model, data, tmp_path):
     frozen = model.context(PROMPTS), {k: v.clone() for k, v in model.vae.state_dict().items()}
     before = {key: value.clone() for key, value in model.unet.state_dict().items()}
-    taught = teach(model, data, tmp_path, steps=3, batch_size=4)
+    taught = finetune(model, data, tmp_path, steps=3, batch_size=4)
     after = taught.unet.state_dict()
     assert all(value.isfinite().all() for value in after.values())
     assert sum(not torch.equal(before[key], after[key]) for key in before) > 0.9 * len(before)
     torch.testing.assert_close(taught.context(PROMPTS), frozen[0], rtol=0, atol=0)
     torch.testing.assert_close(taught.vae.state_dict(), frozen[1], rtol=0, atol=0)
-    assert taught.draw(PROMPTS[:1], [0], visits=2).isfinite().all()
+    assert taught.draw(PROMPTS[:1], [0], num_inference_steps=2).isfinite().all()
 
 
 def test_training_goes_on_from_its_checkpoint(data, tmp_path):
@@ -137,7 +137,9 @@ def test_training_goes_on_from_its_checkpoint(data, tmp_path):
         with (folder / "log.csv").open() as log:
             return [line.split(",")[:2] for line in log]
 
-    whole = teach(small(from_v), data, tmp_path / "whole", steps=4, batch_size=4, save_every=2)
+    whole = finetune(
+        small(V_PREDICTION), data, tmp_path / "whole", steps=4, batch_size=4, save_every=2
+    )
     seen = []
 
     def stops(*_):
@@ -145,12 +147,14 @@ def test_training_goes_on_from_its_checkpoint(data, tmp_path):
         if len(seen) == 4:
             raise KeyboardInterrupt
 
-    broken = small(from_v)
+    broken = small(V_PREDICTION)
     hook = broken.unet.register_forward_hook(stops)
-    teach(broken, data, tmp_path / "broken", steps=4, batch_size=4, save_every=2)
+    finetune(broken, data, tmp_path / "broken", steps=4, batch_size=4, save_every=2)
     hook.remove()
     assert [step for step, _ in losses(tmp_path / "broken")] == ["2"]
-    again = teach(small(from_v), data, tmp_path / "broken", steps=4, batch_size=4, save_every=2)
+    again = finetune(
+        small(V_PREDICTION), data, tmp_path / "broken", steps=4, batch_size=4, save_every=2
+    )
     assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
     torch.testing.assert_close(again.unet.state_dict(), whole.unet.state_dict(), rtol=0, atol=0)
 

@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from course_lib.files import weights
+from course_lib.files.pretrained import load_denoiser
 from course_lib.toys.denoising import (
     denoising_loss,
-    error_left,
+    mse,
+    noise_conditioned,
     small_scenes,
-    told,
-    trained,
-    untold,
+    unconditioned,
 )
 from course_lib.unet import tiny
 
@@ -28,8 +28,10 @@ def test_only_the_one_who_is_told_minds_the_level():
     x = torch.randn(2, 3, 16, 16)
     faint, strong = torch.full((2,), 0.1), torch.full((2,), 0.9)
     with torch.no_grad():
-        assert (told(unet)(x, faint) - told(unet)(x, strong)).abs().max() > 1e-3
-        assert torch.equal(untold(unet)(x, faint), untold(unet)(x, strong))
+        assert (
+            noise_conditioned(unet)(x, faint) - noise_conditioned(unet)(x, strong)
+        ).abs().max() > 1e-3
+        assert torch.equal(unconditioned(unet)(x, faint), unconditioned(unet)(x, strong))
 
 
 def test_guessing_nothing_scores_a_third_and_the_truth_scores_nothing():
@@ -44,12 +46,15 @@ def test_the_bundled_denoisers_clean_and_telling_helps_at_faint_noise():
     quality = weights.card("denoisers")["quality"]
     scenes = small_scenes(64, seed=1, split="validation")
     for seed in range(3):
-        with_level, without = told(trained("told", seed)), untold(trained("untold", seed))
-        assert error_left(with_level, scenes, 0.5) < 0.3 * 0.5**2
-        assert error_left(without, scenes, 0.5) < 0.3 * 0.5**2
-        faint = error_left(with_level, scenes, 0.02)
-        assert faint < error_left(without, scenes, 0.02)
-        said = quality["told, error left at level 0.02"][seed]
+        with_level, without = (
+            noise_conditioned(load_denoiser("noise_conditioned", seed)),
+            unconditioned(load_denoiser("unconditioned", seed)),
+        )
+        assert mse(with_level, scenes, 0.5) < 0.3 * 0.5**2
+        assert mse(without, scenes, 0.5) < 0.3 * 0.5**2
+        faint = mse(with_level, scenes, 0.02)
+        assert faint < mse(without, scenes, 0.02)
+        said = quality["noise_conditioned, mean squared error at level 0.02"][seed]
         assert faint == pytest.approx(said, rel=0.05)
-    with pytest.raises(ValueError, match='"told" and "untold", each with seeds 0, 1 and 2'):
-        trained("told", 7)
+    with pytest.raises(ValueError, match='"noise_conditioned" or "unconditioned"'):
+        load_denoiser("noise_conditioned", 7)

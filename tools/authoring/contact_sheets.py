@@ -173,7 +173,8 @@ def page() -> str:
 
 Written by `python tools/authoring/contact_sheets.py`; do not edit it by hand. Where each file
 comes from and its licence: [data/README.md](../data/README.md). What is for training and what is
-held out: [data/splits.json](../data/splits.json). These pictures carry the licences of the data they show.
+held out: [data/splits.json](../data/splits.json). These pictures carry the licences of the data
+they show.
 
 ## Photographs (`photographs.load`)
 

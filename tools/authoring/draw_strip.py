@@ -12,8 +12,9 @@ import torch
 
 from course_lib.datasets import emoji
 from course_lib.display.plots import pictures_figure, png
-from course_lib.metrics.benchmark import frozen
-from course_lib.text_to_image import TextToImage, trained
+from course_lib.files.pretrained import load_pretrained
+from course_lib.metrics.benchmark import default_settings
+from course_lib.text_to_image import TextToImage
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "drawn.png"
 KINDS = {  # questions of the measure -> what stands over their pictures
@@ -37,12 +38,12 @@ def captions(seed: int) -> list[tuple[str, str]]:
 
 def strip(model: TextToImage, seed: int) -> bytes:
     """The PNG: each picture under its caption."""
-    chosen, settings = captions(seed), frozen()
+    chosen, settings = captions(seed), default_settings()
     pictures = model.draw(
         [caption for _, caption in chosen],
         [seed + i for i in range(len(chosen))],
-        visits=settings.steps,
-        scale=settings.scale,
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
     )
     titles = [mark + caption for mark, caption in chosen]
     return png(pictures_figure(pictures, titles, columns=COLUMNS))
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=PICTURE)
     options = parser.parse_args()
-    options.out.write_bytes(strip(trained(), options.seed))
+    options.out.write_bytes(strip(load_pretrained(), options.seed))
     for i, (mark, caption) in enumerate(captions(options.seed)):
         print(f"seed {options.seed + i:3}  {mark}{caption}")
     print(f"-> {options.out}, {options.out.stat().st_size / 1000:.0f} kB")

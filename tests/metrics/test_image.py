@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib.metrics import evaluate
+from course_lib.metrics import image
 
 
 def test_decibels_count_from_a_peak_of_two_and_inside_leaves_paper_out():
@@ -12,13 +12,13 @@ def test_decibels_count_from_a_peak_of_two_and_inside_leaves_paper_out():
     guess = true.clone()
     guess[0, :, :2] += 0.2  # wrong in the drawing
     guess[1, :, 2:] -= 0.2  # wrong on the paper
-    assert evaluate.psnr(guess, true).tolist() == pytest.approx([23.0103] * 2, abs=1e-3)
-    inside = evaluate.psnr_inside(guess, true)
+    assert image.psnr(guess, true).tolist() == pytest.approx([23.0103] * 2, abs=1e-3)
+    inside = image.psnr_inside(guess, true)
     assert inside[0].item() == pytest.approx(20, abs=1e-3)
     assert inside[1].isinf()
 
 
 def test_sets_of_one_kind_have_no_energy_distance():
     a, b = torch.randn(2, 10, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    assert abs(evaluate.energy_distance(a, b)) < 0.1  # divided by n * n it would be 0.28
-    assert evaluate.energy_distance(a, b + 1) > 0.4
+    assert abs(image.energy_distance(a, b)) < 0.1  # divided by n * n it would be 0.28
+    assert image.energy_distance(a, b + 1) > 0.4
