@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from course_lib import lora
 from course_lib.clip import TextTower, to_transformers
-from course_lib.formats.diffusers_keys import UNET, to_diffusers
 from course_lib.formats import inspect
+from course_lib.formats.diffusers_keys import UNET, to_diffusers
 from course_lib.formats.tensor_files import State, TensorFiles, save_tensors
 from course_lib.lora import LoRALinear
 from course_lib.text_to_image import TextToImage

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower, from_transformers
-from course_lib.formats.diffusers_keys import AUTOENCODER, UNET, state_from_diffusers
-from course_lib.diffusion import from_v
+from course_lib.diffusion import PREDICTIONS, Prediction
 from course_lib.formats import configuration
 from course_lib.formats.configuration import Config, account, one
+from course_lib.formats.diffusers_keys import AUTOENCODER, UNET, state_from_diffusers
 from course_lib.formats.tensor_files import State
 from course_lib.schedule import NoiseSchedule, from_betas, linear, scaled_linear, zero_terminal
-from course_lib.text_to_image import as_noise
 from course_lib.unet import UNet
 
 CPU = torch.device("cpu")
@@ -205,22 +204,21 @@ def schedule(config: Config) -> NoiseSchedule:
     if config.get("prediction_type", "epsilon") != "v_prediction":
         raise ValueError(
             f"{where}: at the last step of a schedule rescaled to zero nothing is left of the "
-            "picture, and a UNet that answers the noise has nothing to say there. Usual cause: "
+            "picture, and a UNet that predicts the noise has nothing to say there. Usual cause: "
             "prediction_type should be v_prediction."
         )
     return zero_terminal(made)
 
 
-def prediction(config: Config):  # type: ignore[no-untyped-def]
-    """What the UNet answers: the noise, or v. Raises ValueError for anything else."""
+def prediction(config: Config) -> Prediction:
+    """What the UNet predicts: the noise, or v. Raises ValueError for anything else."""
     name = config.get("prediction_type") or "epsilon"
-    known = {"epsilon": as_noise, "v_prediction": from_v}
-    if name not in known:
+    if name not in PREDICTIONS:
         raise ValueError(
-            f"scheduler/scheduler_config.json: the UNet answers {name!r}; the course's samplers "
-            f"take {' and '.join(known)}. Usual cause: another family of models."
+            f"scheduler/scheduler_config.json: the UNet predicts {name!r}; the course's samplers "
+            f"take {' and '.join(PREDICTIONS)}. Usual cause: another family of models."
         )
-    return known[name]
+    return PREDICTIONS[name]
 
 
 def filled(module: Module, state: Mapping[str, Tensor], target: Target) -> Module:

@@ -5,8 +5,8 @@ import specimens
 import torch
 from safetensors.torch import save_file
 
-from course_lib.formats.diffusers_keys import UNET, state_to_diffusers
 from course_lib.formats import inspect, loading, single_file
+from course_lib.formats.diffusers_keys import UNET, state_to_diffusers
 from course_lib.formats.parts import Target
 from course_lib.unet import UNet
 
