@@ -7,10 +7,10 @@ import sys
 import nbformat
 import pytest
 
-from course_lib.files import paths
-from course_lib.exercises.cells import read_notebook
 from course_lib.cli import main
 from course_lib.commands import doctor, lab
+from course_lib.exercises.cells import read_notebook
+from course_lib.files import paths
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ import time
 import pytest
 from notebook_forms import CHECK, FORMS, RIGHT, STUB
 
+from course_lib.commands.check_notebook import verdicts_of
 from course_lib.exercises.cells import NotebookFile, parse_notebook
 from course_lib.exercises.code_slice import Notebook
 from course_lib.exercises.registry import all_exercises, find, lesson_of
-from course_lib.commands.check_notebook import verdicts_of
 
 NEGATIVE = find("00.negative")
 WRONG = "def negative(picture):\n    return 1 - picture"

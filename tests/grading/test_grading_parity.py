@@ -9,9 +9,9 @@ from grading_corpus import notebook
 from notebook_forms import FORMS
 from test_code_slice import ANSWERS, typed
 
+from course_lib.commands.check_notebook import verdicts_of
 from course_lib.exercises.code_slice import Notebook
 from course_lib.exercises.registry import exercises_of, lessons
-from course_lib.commands.check_notebook import verdicts_of
 from course_lib.grading.mark import mark
 from course_lib.grading.runner import Reader, StudentRuns
 from course_lib.grading.submissions import Submission

@@ -5,21 +5,18 @@ import contextlib
 import inspect
 import io
 import linecache
-import sys
 from pathlib import Path
 
+import build_lessons
 import nbformat
 import pytest
+from lesson_source import STUB, is_own_work, lesson_cells, read_lesson
 
+from course_lib.commands.check_notebook import verdicts_of
 from course_lib.exercises.code_slice import Notebook
 from course_lib.exercises.registry import exercises_of, find
-from course_lib.commands.check_notebook import verdicts_of
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import build_lessons  # noqa: E402
-from lesson_source import STUB, is_own_work, lesson_cells, read_lesson  # noqa: E402
 
 LESSONS = sorted((ROOT / "lessons").glob("[0-9][0-9]_*.py"))
 FILES_OF = ("solutions", "notebooks")
