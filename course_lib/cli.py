@@ -24,6 +24,8 @@ COMMANDS = {
     "train": ("course_lib.commands.train", "train a bundled weight file again"),
     "evaluate": ("course_lib.commands.evaluate", "measure how good the bundled weights are"),
     "export": ("course_lib.commands.export", "save the model as a folder that diffusers opens"),
+    "download": ("course_lib.commands.download", "fetch the published weights, if you want them"),
+    "inspect": ("course_lib.commands.inspect", "say what a weight file or a model folder is"),
     "grade": ("course_lib.commands.grade", "check a class's notebooks"),
 }
 
