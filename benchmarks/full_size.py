@@ -1,6 +1,6 @@
 """Stable Diffusion 1.5's true size, with random weights: loading, a call of the UNet, a picture.
 
-    python benchmarks/full_size.py FOLDER load       # processor seconds and memory, ours / diffusers'
+    python benchmarks/full_size.py FOLDER load       # processor seconds and memory
     python benchmarks/full_size.py FOLDER call       # one UNet call at 512x512, ratio
     python benchmarks/full_size.py FOLDER picture    # 512x512 in 2 steps: how far apart they are
 

@@ -61,10 +61,12 @@ class TextToImage:
         `negative` is what to move away from: the empty text, or a negative prompt. The same as
         `samplers.guided`, in one call of the UNet instead of two.
         """
-        both = torch.cat([self.context([negative] * len(prompts)), self.context(prompts)])
+        half = self.unet.conv_in.weight.dtype  # float32, or 16 bits; the sampler's sums are float32
+        both = torch.cat([self.context([negative] * len(prompts)), self.context(prompts)]).to(half)
 
         def guided_model(x: Tensor, t: Tensor) -> Tensor:
-            uncond, cond = self.unet(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+            twice = torch.cat([x, x]).to(half)
+            uncond, cond = self.unet(twice, torch.cat([t, t]), both).float().chunk(2)
             return uncond + guidance_scale * (cond - uncond)
 
         return self.prediction.to_noise(guided_model, self.schedule)
@@ -177,12 +179,14 @@ class TextToImage:
     @torch.no_grad()
     def encode(self, pictures: Pictures) -> Float[Tensor, "b c side side"]:
         """Pictures in [-1, 1] to latents of unit spread."""
-        return self.vae.to_latents(pictures.to(self.device))
+        half = self.vae.decoder.conv_in.weight.dtype
+        return self.vae.to_latents(pictures.to(self.device, half)).float()
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "b c side side"]) -> Pictures:
         """Latents of unit spread to pictures in [-1, 1]."""
-        return self.vae.to_pictures(latents)
+        half = self.vae.decoder.conv_in.weight.dtype
+        return self.vae.to_pictures(latents.to(half)).float()
 
     def _expect(self, pictures: Tensor, n: int) -> None:
         side = self.side * self.vae.factor

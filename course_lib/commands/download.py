@@ -14,10 +14,10 @@ def run(options: argparse.Namespace) -> int:
 
     if options.name is None:
         for name, found in downloads.PUBLISHED.items():
-            print(f"{name:12}{found.remote.size / 1e9:6.2f} GB  {found.what} ({found.licence})")
+            print(f"{name:12}{found.size / 1e9:6.2f} GB  {found.what} ({found.licence})")
         return 0
     found = downloads.published(options.name)
-    print(f"{found.what}, {found.remote.size / 1e9:.2f} GB. Licence: {found.licence}.", flush=True)
-    file = downloads.download(found.remote)
+    print(f"{found.what}, {found.size / 1e9:.2f} GB. Licence: {found.licence}.", flush=True)
+    file = downloads.download(found)
     print(f"{file}\ncourse inspect {file}")
     return 0

@@ -1,9 +1,16 @@
-"""`course draw`: pictures from sentences, by the course's own model."""
+"""`course draw`: pictures from sentences, by the course's own model or a Stable Diffusion 1."""
 
 import argparse
 import math
 import sys
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from course_lib.samplers import Step
+    from course_lib.text_to_image import TextToImage
 
 SAMPLERS = ("ddim", "dpm_solver_pp", "heun")
 MOST = 64  # pictures in one call
@@ -12,7 +19,7 @@ MOST = 64  # pictures in one call
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The prompts, and how they are drawn."""
     parser.add_argument("prompts", nargs="+", metavar="PROMPT", help='as "a red apple"')
-    parser.add_argument("--style", default="noto", help='noto, "fluent 3d", ...; or none (noto)')
+    parser.add_argument("--style", help='noto, "fluent 3d", ...; or none (noto; none with --model)')
     parser.add_argument("--seed", type=int, default=0, help="of the starting noise (0)")
     parser.add_argument("--count", type=int, default=1, help="pictures a prompt: seed, seed+1, ...")
     parser.add_argument("--steps", type=int, help="calls of the UNet (as in the measure)")
@@ -21,44 +28,118 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampler", choices=SAMPLERS, default="ddim")
     parser.add_argument("--out", type=Path, default=Path("drawing.png"), help="(drawing.png)")
     parser.add_argument("--gif", action="store_true", help="the steps too, as NAME.gif beside it")
-    parser.add_argument("--zoom", type=int, default=4, help="times 64 pixels, from 1 to 16 (4)")
+    parser.add_argument(
+        "--zoom", type=int, help="each pixel so many times, 1 to 16 (4; 1 with --model)"
+    )
+    parser.add_argument(
+        "--model", type=Path, help="a Stable Diffusion 1: a folder, or a .safetensors"
+    )
+    parser.add_argument("--vae", type=Path, help="another autoencoder for it: a folder or a file")
+    parser.add_argument("--words", type=Path, action="append", default=[], help="textual inversion")
+    parser.add_argument(
+        "--lora", action="append", default=[], metavar="FILE:0.8", help="may be given several times"
+    )
+    parser.add_argument(
+        "--size", type=int, help="pixels on each side, in steps of 64 (the model's)"
+    )
+    parser.add_argument("--half", action="store_true", help="in 16 bits: half the memory")
 
 
 def run(options: argparse.Namespace) -> int:
     """Draw, write the file, and say what was drawn; with --count a row for each prompt."""
     from course_lib import samplers
-    from course_lib.files import image_files, pretrained
+    from course_lib.files import image_files
     from course_lib.files.provenance import stamp
     from course_lib.metrics import benchmark
 
     _expect_sizes(options)
     image_files.expect_place(options.out)
-    captions = [styled(prompt, options.style) for prompt in options.prompts]
-    for prompt in options.prompts:
+    style = options.style or ("none" if options.model else "noto")
+    captions = [styled(prompt, style) for prompt in options.prompts]
+    for prompt in options.prompts if options.model is None else ():
         say(about(prompt))
     known = benchmark.default_settings()
-    model = pretrained.load_pretrained()
+    usual = (25, 7.5) if options.model else (known.num_inference_steps, known.guidance_scale)
+    num_inference_steps = usual[0] if options.steps is None else options.steps
+    model = chosen_model(options)
     seeds = [options.seed + i for _ in captions for i in range(options.count)]
     steps = model.denoise(
         [caption for caption in captions for _ in range(options.count)],
         seeds,
-        num_inference_steps=known.num_inference_steps if options.steps is None else options.steps,
-        guidance_scale=known.guidance_scale if options.scale is None else options.scale,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=usual[1] if options.scale is None else options.scale,
         negative=options.negative,
         sampler=getattr(samplers, options.sampler),
     )
     columns = options.count if options.count > 1 else math.ceil(len(captions) ** 0.5)
+    zoom = options.zoom or (1 if options.model else 4)
     frames = []
-    for step in steps:
+    for step in with_time_left(steps, num_inference_steps):
         if options.gif or step.t == -1:
             latents = step.x if step.t == -1 else step.x0
-            frames.append(image_files.grid(model.decode(latents), columns, options.zoom))
+            frames.append(image_files.grid(model.decode(latents), columns, zoom))
     frames[-1].save(options.out, pnginfo=stamp(prompt="; ".join(captions), seed=options.seed))
     say(f"{len(seeds)} drawn, seed {options.seed}: {options.out}")
     if options.gif:
         image_files.save_animation(frames, options.out.with_suffix(".gif"))
         say(f"its {len(frames)} steps: {options.out.with_suffix('.gif')}")
     return 0
+
+
+def chosen_model(options: argparse.Namespace) -> "TextToImage":
+    """The model to draw with: the course's own, or the one at --model, with what goes on it."""
+    from dataclasses import replace
+
+    import torch
+
+    from course_lib.display.notebook import pick_device
+    from course_lib.files import pretrained
+    from course_lib.formats import loading
+    from course_lib.formats.parts import PLAIN, Target
+    from course_lib.recipes.precision import half_of
+
+    loras = [strength(text) for text in options.lora]
+    target, model = PLAIN, None
+    if options.model:
+        device = pick_device()
+        target = Target(torch.bfloat16 if options.half else half_of(device), device)
+        model = loading.load(options.model, target)
+    model = loading.with_extras(
+        model or pretrained.load_pretrained(),
+        vae=[options.vae] if options.vae else [],
+        words=options.words,
+        loras=loras,
+        target=target,
+    )
+    if options.size is None:
+        return model
+    step = model.vae.factor * 8
+    if not 0 < options.size <= 2048 or options.size % step:
+        raise ValueError(f"--size goes in steps of {step} up to 2048, got {options.size}")
+    return replace(model, side=options.size // model.vae.factor)
+
+
+def strength(text: str) -> tuple[Path, float]:
+    """A LoRA's file and strength from "FILE:0.8"; without a number the strength is 1."""
+    path, colon, number = text.rpartition(":")
+    try:
+        return (Path(path), float(number)) if colon else (Path(text), 1.0)
+    except ValueError:  # the colon of a drive, as in C:\lora.safetensors
+        return Path(text), 1.0
+
+
+def with_time_left(steps: Iterable["Step"], count: int) -> Iterator["Step"]:
+    """The same steps; from the second on stderr says how long the rest will take, if it is long."""
+    begin, told = time.monotonic(), False
+    for i, step in enumerate(steps, start=1):
+        took = time.monotonic() - begin
+        if told or took / i * count > 10:
+            told = True
+            left = f"{took / i * (count - i):.0f} s left" if i < count else f"{took:.0f} s   "
+            print(f"\rstep {i} of {count}, {left}  ", end="", file=sys.stderr, flush=True)
+        yield step
+    if told:
+        print(file=sys.stderr)
 
 
 def styled(prompt: str, style: str) -> str:
@@ -100,7 +181,7 @@ def _expect_sizes(options: argparse.Namespace) -> None:
         (1 <= options.count and pictures <= MOST, f"1 to {MOST} pictures, got {pictures}"),
         (0 <= options.seed < 2**63 - MOST, f"--seed from 0 to 2**63, got {options.seed}"),
         (0 <= scale <= 50, f"--scale from 0 to 50, got {scale}; 1 is no guidance, 3 is usual"),
-        (1 <= options.zoom <= 16, f"--zoom from 1 to 16, got {options.zoom}"),
+        (1 <= (options.zoom or 1) <= 16, f"--zoom from 1 to 16, got {options.zoom}"),
     ):
         if not right:
             raise ValueError(f"wanted {words}")

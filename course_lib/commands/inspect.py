@@ -31,6 +31,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"  {name:24}{count:>15,} numbers  {precision:5} {LESSONS.get(name, '')}".rstrip())
     if options.hash and options.path.is_file():
         got = downloads.sha256(options.path)
-        whose = [n for n, found in downloads.PUBLISHED.items() if found.remote.sha256 == got]
+        whose = [n for n, found in downloads.PUBLISHED.items() if found.sha256 == got]
         print(f"SHA-256 {got}: {'the published ' + whose[0] if whose else 'none that is known'}")
     return 0 if report.kind.opens else 1

@@ -1,7 +1,7 @@
-"""A text-to-image model as a folder in diffusers' layout: written by us, read by us and by them.
+"""A text-to-image model saved as a folder in diffusers' layout.
 
-`save` writes what diffusers' StableDiffusionPipeline.from_pretrained opens; `load` reads such a
-folder, our own or a Stable Diffusion 1 of anybody's, into the classes of this course.
+`save` writes what diffusers' StableDiffusionPipeline.from_pretrained opens. `loading.load` reads
+such a folder, the course's own or anybody's Stable Diffusion 1.
 """
 
 import json
@@ -9,26 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
-from course_lib.autoencoder import VAE
 from course_lib.autoencoder_blocks import PlainResBlock
-from course_lib.clip import TextTower, from_transformers, to_transformers
-from course_lib.diffusion import PREDICTIONS
-from course_lib.formats.diffusers_keys import (
-    AUTOENCODER,
-    UNET,
-    state_from_diffusers,
-    state_to_diffusers,
-)
-from course_lib.schedule import NoiseSchedule, from_betas, linear, scaled_linear
+from course_lib.clip import to_transformers
+from course_lib.formats.diffusers_keys import AUTOENCODER, UNET, state_to_diffusers
+from course_lib.formats.tensor_files import save_tensors
 from course_lib.text_to_image import TextToImage
-from course_lib.tokenizer import Tokenizer
-from course_lib.unet import UNet
 
 Config = dict[str, Any]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-OLD_NAMES = (("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0"))
 INDEX: Config = {
     "_class_name": "StableDiffusionPipeline",
     "_diffusers_version": "0.36.0",
@@ -48,12 +37,12 @@ def save(model: TextToImage, folder: Path) -> None:
     """Write all the parts into `folder`, which is made if it is not there."""
     _write(folder / "model_index.json", INDEX)
     _write(folder / "unet" / "config.json", _unet_config(model.unet, model.side))
-    _save(state_to_diffusers(model.unet, UNET), folder / "unet" / WEIGHTS)
+    save_tensors(state_to_diffusers(model.unet, UNET), folder / "unet" / WEIGHTS)
     _write(folder / "vae" / "config.json", _vae_config(model.vae))
-    _save(state_to_diffusers(model.vae, AUTOENCODER), folder / "vae" / WEIGHTS)
+    save_tensors(state_to_diffusers(model.vae, AUTOENCODER), folder / "vae" / WEIGHTS)
     _write(folder / "text_encoder" / "config.json", _text_config(model.text_tower))
     text = {f"text.{key}": value for key, value in model.text_tower.state_dict().items()}
-    _save(to_transformers(text), folder / "text_encoder" / "model.safetensors")
+    save_tensors(to_transformers(text), folder / "text_encoder" / "model.safetensors")
     model.tokenizer.save(folder / "tokenizer")
     settings = {
         "tokenizer_class": "CLIPTokenizer",
@@ -65,52 +54,6 @@ def save(model: TextToImage, folder: Path) -> None:
     }
     _write(folder / "tokenizer" / "tokenizer_config.json", settings)
     _write(folder / "scheduler" / "scheduler_config.json", _schedule_config(model))
-
-
-def load(folder: Path) -> TextToImage:
-    """Read a folder in diffusers' layout into our classes, in float32 and eval mode.
-
-    Raises FileNotFoundError where a file is missing, and ValueError for a folder that holds
-    something else than a Stable Diffusion 1, or weights that do not fit their config.
-    """
-    kind = _read(folder / "model_index.json").get("_class_name")
-    if kind != INDEX["_class_name"]:
-        raise ValueError(
-            f"{folder} holds a {kind}, not a StableDiffusionPipeline. Usual cause: a model of "
-            "another family (XL, Flux, ControlNet), which has other parts."
-        )
-    config = _read(folder / "scheduler" / "scheduler_config.json")
-    text_config = _read(folder / "text_encoder" / "config.json")
-    unet_config = _read(folder / "unet" / "config.json")
-    act, heads = text_config.get("hidden_act"), unet_config.get("attention_head_dim")
-    if act not in (None, "quick_gelu") or not isinstance(heads, int):
-        raise ValueError(
-            f"{folder} does not hold a Stable Diffusion 1: {act} in the text tower, {heads} heads. "
-            "Usual cause: Stable Diffusion 2."
-        )
-    length = text_config["max_position_embeddings"]
-    tokenizer = Tokenizer.load(folder / "tokenizer", length)
-    tower = TextTower(
-        text_config["vocab_size"],
-        length=length,
-        width=text_config["hidden_size"],
-        layers=text_config["num_hidden_layers"],
-        heads=text_config["num_attention_heads"],
-    )
-    text = from_transformers(load_file(folder / "text_encoder" / "model.safetensors"))
-    try:
-        tower.load_state_dict({key.removeprefix("text."): x.float() for key, x in text.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{folder / 'text_encoder'} does not fit its config: {error}") from error
-    return TextToImage(
-        tokenizer,
-        tower.eval(),
-        _unet(unet_config, folder / "unet" / WEIGHTS),
-        _vae(_read(folder / "vae" / "config.json"), folder / "vae" / WEIGHTS),
-        _schedule(config),
-        PREDICTIONS[config.get("prediction_type", "epsilon")],
-        unet_config["sample_size"],
-    )
 
 
 def _unet_config(unet: Any, side: int) -> Config:
@@ -131,20 +74,6 @@ def _unet_config(unet: Any, side: int) -> Config:
     }
 
 
-def _unet(config: Config, path: Path) -> UNet:
-    unet = UNet(
-        config["in_channels"],
-        config["block_out_channels"],
-        [name.startswith("CrossAttn") for name in config["down_block_types"]],
-        layers=config["layers_per_block"],
-        d_context=config["cross_attention_dim"],
-        heads=config["attention_head_dim"],
-        groups=config.get("norm_num_groups", 32),
-    )
-    unet.load_state_dict(state_from_diffusers(unet, load_file(path), UNET))
-    return unet.float().eval()
-
-
 def _vae_config(vae: Any) -> Config:
     levels = [[x for x in level if isinstance(x, PlainResBlock)] for level in vae.encoder.levels]
     widths = [level[0].conv1.out_channels for level in levels]
@@ -161,27 +90,6 @@ def _vae_config(vae: Any) -> Config:
         "scaling_factor": float(vae.scale),
         "force_upcast": False,
     }
-
-
-def _vae(config: Config, path: Path) -> VAE:
-    vae = VAE(
-        tuple(config["block_out_channels"]),
-        c_picture=config["in_channels"],
-        c_latent=config["latent_channels"],
-        blocks=config["layers_per_block"],
-        groups=config.get("norm_num_groups", 32),
-    )
-    state = {_renamed(key): value for key, value in load_file(path).items()}
-    vae.load_state_dict(state_from_diffusers(vae, state, AUTOENCODER), strict=False)
-    vae.scale.fill_(config.get("scaling_factor", 0.18215))
-    return vae.float().eval()
-
-
-def _renamed(key: str) -> str:
-    """Autoencoders saved in 2022, Stable Diffusion 1's too, call their attention by other names."""
-    for old, new in OLD_NAMES:
-        key = key.replace(f".attentions.0.{old}.", f".attentions.0.{new}.")
-    return key
 
 
 def _text_config(tower: Any) -> Config:
@@ -214,36 +122,6 @@ def _schedule_config(model: TextToImage) -> Config:
         "steps_offset": 1,
         "timestep_spacing": "trailing",
     }
-
-
-def _schedule(config: Config) -> NoiseSchedule:
-    if config.get("trained_betas"):
-        beta = torch.tensor(config["trained_betas"], dtype=torch.float64)
-        return from_betas(beta)
-    known = {"linear": linear, "scaled_linear": scaled_linear}
-    name = config.get("beta_schedule")
-    if name not in known or config.get("rescale_betas_zero_snr"):
-        raise ValueError(
-            f"the schedule of this folder is {name!r}"
-            f"{' rescaled to zero' if config.get('rescale_betas_zero_snr') else ''}; linear, "
-            "scaled_linear and a list of betas can be read. Usual cause: another schedule."
-        )
-    return known[name](config["num_train_timesteps"], config["beta_start"], config["beta_end"])
-
-
-def _save(state: dict[str, torch.Tensor], path: Path) -> None:
-    """Each tensor in one piece of its own, and PyTorch's mark, which some programs ask for."""
-    whole = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-    save_file(whole, path, metadata={"format": "pt"})
-
-
-def _read(path: Path) -> Config:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing. A folder in diffusers' layout has model_index.json, unet/, vae/, "
-            "text_encoder/, tokenizer/ and scheduler/. Usual cause: a half-finished download."
-        )
-    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _write(path: Path, config: Config) -> None:

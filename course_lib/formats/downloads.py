@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from course_lib.datasets.fetching import Remote
-from course_lib.paths import cache
+from course_lib.files.paths import cache
 
 HUB = "https://huggingface.co/"
 PIECE = 1 << 20
@@ -25,39 +24,42 @@ TRIES = 5  # in a row without a single new byte
 
 
 @dataclass(frozen=True)
-class Published:
-    """A published file: where it is, what it is, and under what terms."""
+class Remote:
+    """A published file: its address, SHA-256, size in bytes, what it is, and under what terms."""
 
-    remote: Remote
+    url: str
+    sha256: str
+    size: int
     what: str
     licence: str
 
+    @property
+    def name(self) -> str:
+        """The file's name, there and here."""
+        return self.url.rsplit("/", 1)[-1]
+
 
 PUBLISHED = {
-    "sd-v1-5": Published(
-        Remote(
-            HUB + "stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/"
-            "v1-5-pruned-emaonly.safetensors",
-            "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa",
-            4_265_146_304,
-        ),
+    "sd-v1-5": Remote(
+        HUB + "stable-diffusion-v1-5/stable-diffusion-v1-5/resolve/main/"
+        "v1-5-pruned-emaonly.safetensors",
+        "6ce0161689b3853acaa03779ec93eafe75a02f4ced659bee03f50797806fa2fa",
+        4_265_146_304,
         "Stable Diffusion 1.5, whole, float32",
         "CreativeML Open RAIL-M, which forbids some uses: read it before you use the model",
     ),
-    "vae-ft-mse": Published(
-        Remote(
-            HUB + "stabilityai/sd-vae-ft-mse-original/resolve/main/"
-            "vae-ft-mse-840000-ema-pruned.safetensors",
-            "735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75",
-            334_641_190,
-        ),
+    "vae-ft-mse": Remote(
+        HUB + "stabilityai/sd-vae-ft-mse-original/resolve/main/"
+        "vae-ft-mse-840000-ema-pruned.safetensors",
+        "735e4c3a447a3255760d7f86845f09f937809baa529c17370d83e4c3758f3c75",
+        334_641_190,
         "a later autoencoder for Stable Diffusion 1, better at faces",
         "MIT",
     ),
 }
 
 
-def published(name: str) -> Published:
+def published(name: str) -> Remote:
     """One of PUBLISHED. ValueError, with the names there are, for another."""
     if name not in PUBLISHED:
         raise ValueError(f"{name!r} cannot be downloaded; {' and '.join(PUBLISHED)} can.")

@@ -279,7 +279,11 @@ def pipeline_kind(pipeline: str) -> Kind:
 
 
 def expect_layout(folder: Path) -> None:
-    """Raise, with what to do, unless `folder` is one in diffusers' layout."""
+    """Raise unless `folder` is in diffusers' layout, and say which one is meant.
+
+    ValueError for a cache of downloads and for a folder with a single file in it, FileNotFoundError
+    for any other.
+    """
     if (folder / "model_index.json").is_file():
         return
     snapshots = sorted(folder.glob("snapshots/*/model_index.json"))

@@ -33,7 +33,10 @@ def load(path: Path | str, target: Target = PLAIN) -> TextToImage:
 
 
 def load_folder(path: Path, target: Target = PLAIN) -> TextToImage:
-    """The Stable Diffusion 1 in a folder in diffusers' layout. Raises as `load` does."""
+    """The Stable Diffusion 1 in a folder in diffusers' layout.
+
+    Raises FileNotFoundError for what is missing, and ValueError for other models.
+    """
     inspect.expect_layout(path)
     index = read_json(path / "model_index.json")
     pipeline = str(index.get("_class_name"))
@@ -70,7 +73,7 @@ def load_folder(path: Path, target: Target = PLAIN) -> TextToImage:
 
 
 def load_file(path: Path, target: Target = PLAIN) -> TextToImage:
-    """The Stable Diffusion 1 in a single file. Raises as `load` does."""
+    """The Stable Diffusion 1 in a single file. Raises ValueError for a file of another kind."""
     files = TensorFiles([path])
     kind = inspect.kind_of(files.shapes)
     if kind is not inspect.SINGLE:
@@ -99,8 +102,8 @@ def load_file(path: Path, target: Target = PLAIN) -> TextToImage:
 def load_vae(path: Path | str, target: Target = PLAIN) -> VAE:
     """An autoencoder alone: a folder with its config.json, or a file in either kind of names.
 
-    A file does not say its scaling factor; Stable Diffusion 1's, 0.18215, is taken. Raises as
-    `load` does.
+    A file does not say its scaling factor; Stable Diffusion 1's, 0.18215, is taken.
+    Raises ValueError for a file of another kind.
     """
     path = Path(path)
     if path.is_dir():

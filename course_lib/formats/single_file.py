@@ -112,6 +112,8 @@ def unet_key(key: str, layers: int) -> str:
 
     The row on the way down: the first convolution, then for each level its layers and a
     downsampling; on the way up one layer more for each, the upsampling beside the last one.
+
+    Raises ValueError for a name that is not in this scheme.
     """
     for theirs, diffusers in ENDS:
         if key.startswith(theirs):

@@ -109,7 +109,10 @@ def extended(model: TextToImage, words: Mapping[str, Float[Tensor, "n d"]]) -> T
 
 
 def with_table(tower: TextTower, rows: Float[Tensor, "n d"]) -> TextTower:
-    """The same text tower with another table of words; all its other weights are shared."""
+    """The same text tower with another table of words; all its other weights are shared.
+
+    Raises ValueError where a LoRA is on the tower.
+    """
     state = tower.state_dict()
     with torch.device("meta"):
         made = TextTower(

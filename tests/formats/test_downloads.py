@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from course_lib.cli import main
-from course_lib.datasets.fetching import Remote
 from course_lib.formats import downloads
+from course_lib.formats.downloads import Remote
 
 CONTENT = bytes(range(256)) * 2000
 asked: list[tuple[str, str]] = []  # the path, and the range that was asked for
@@ -57,7 +57,7 @@ def remote(address, tmp_path, monkeypatch):
 
     def make(kind):
         digest = hashlib.sha256(CONTENT).hexdigest()
-        return Remote(f"{address}/{kind}/model.bin", digest, len(CONTENT))
+        return Remote(f"{address}/{kind}/model.bin", digest, len(CONTENT), "a model", "MIT")
 
     return make
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_had_keeps_what_is_here(remote, tmp_path):
     assert left(tmp_path) == ["model.bin.part"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        nobody = Remote(f"http://127.0.0.1:{free.getsockname()[1]}/model.bin", "0" * 64, 10)
+        nobody = Remote(f"http://127.0.0.1:{free.getsockname()[1]}/model.bin", "0" * 64, 10, "", "")
         with pytest.raises(ConnectionError, match="Lesson 13 is complete without"):
             downloads.download(nobody)
 
@@ -129,12 +129,12 @@ def test_disks_that_are_full_or_closed_are_named(remote, tmp_path, monkeypatch):
 
 def test_the_table_is_of_the_size_that_the_weights_are():
     """859,520,964 + 83,653,863 + 123,060,480 weights of 4 bytes, and a little more."""
-    whole = downloads.published("sd-v1-5").remote
+    whole = downloads.published("sd-v1-5")
     more = whole.size - 4 * (859_520_964 + 83_653_863 + 123_060_480)
     assert 0 < more < 1_000_000
     for found in downloads.PUBLISHED.values():
-        assert len(found.remote.sha256) == 64
-        assert found.remote.url.startswith("https://")
+        assert len(found.sha256) == 64
+        assert found.url.startswith("https://")
     with pytest.raises(ValueError, match="'x' cannot be downloaded; sd-v1-5 and vae-ft-mse can"):
         downloads.published("x")
 
@@ -142,8 +142,7 @@ def test_the_table_is_of_the_size_that_the_weights_are():
 def test_the_command_lists_fetches_and_says_where(remote, monkeypatch, capsys):
     assert main(["download"]) == 0
     assert "sd-v1-5" in capsys.readouterr().out
-    small = downloads.Published(remote("ranges"), "a model", "MIT")
-    monkeypatch.setitem(downloads.PUBLISHED, "sd-v1-5", small)
+    monkeypatch.setitem(downloads.PUBLISHED, "sd-v1-5", remote("ranges"))
     assert main(["download", "sd-v1-5"]) == 0
     said = capsys.readouterr().out
     assert "Licence: MIT" in said

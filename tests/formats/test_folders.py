@@ -417,3 +417,13 @@ def test_a_folder_that_the_course_saved_comes_back(original, tmp_path):
     report = inspect.inspect(tmp_path)
     assert report.kind is inspect.FOLDER
     assert [name for name, _, _ in report.parts] == ["UNet", "autoencoder", "text tower"]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_draws(original, dtype):
+    half = loading.load(original, Target(dtype))
+    assert half.unet.conv_in.weight.dtype == dtype
+    full, drawn = specimens.our_picture(loading.load(original)), specimens.our_picture(half)
+    assert drawn.dtype == torch.float32
+    assert (drawn - full).abs().mean() < 0.05
+    assert (drawn - full).abs().max() > 0
