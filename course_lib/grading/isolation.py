@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import course_lib
-from course_lib import paths
+from course_lib.files import paths
 
 _FOLDER_BYTES = 64_000_000  # the temporary folder and /dev/shm, each; in memory
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")

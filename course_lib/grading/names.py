@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from course_lib import paths
 from course_lib.exercises.registry import lessons
+from course_lib.files import paths
 
 _PERSON = r"(?P<name>.+?)"
 _PLATFORMS = {

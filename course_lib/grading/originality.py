@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 
 import course_lib
-from course_lib import paths
 from course_lib.exercises.cells import read_notebook
 from course_lib.exercises.code_slice import CodeSlice, Notebook
 from course_lib.exercises.exercise import Exercise
 from course_lib.exercises.stubs import Definition
+from course_lib.files import paths
 
 _LONG_ENOUGH = 60  # nodes of the syntax tree that a learner has to write; shorter ones coincide
 _WINDOW = 12  # nodes in a row, compared between students
