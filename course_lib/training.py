@@ -1,24 +1,28 @@
 """The training loop of every lesson, and the pieces that a long run needs as well.
 
-Lesson 00 writes the loop by hand; from then on it is `train`. A run of an hour also wants a
+Lesson 00 writes the loop by hand; from then on it is `train`. A run of an hour also needs a
 moving average of the weights (EMA), a learning rate that rises and falls, and checkpoints, so
-that it can be killed at any moment and go on to the same numbers: `long_run` puts these together.
+that it can be killed at any moment and continue to the same numbers: `long_run` combines these.
 """
 
 import copy
 import csv
+import json
 import math
-import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from course_lib.files.atomic import atomic
+from course_lib.files.progress_bar import ProgressBar
 
 Params = Iterable[nn.Parameter]
 Module = TypeVar("Module", bound=nn.Module)
@@ -45,7 +49,7 @@ def train(
         )
     optimizer = torch.optim.AdamW(params, lr=lr)
     losses: list[float] = []
-    with Progress(steps) as progress:
+    with ProgressBar(steps) as progress:
         for batch in islice(_round_and_round(batches), steps):
             loss = loss_of(batch)
             if not isinstance(loss, Tensor) or loss.numel() != 1:
@@ -74,61 +78,6 @@ def _round_and_round(batches: Iterable[Any]) -> Iterator[Any]:
                 "train: there are no more batches. Usual cause: an empty list, or a generator, "
                 "which can be gone through once only; give a list, or random_batches."
             )
-
-
-def _in_a_notebook() -> bool:
-    """Whether the code runs in a Jupyter kernel, asked without importing IPython elsewhere."""
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
-
-
-class Progress:
-    """Says how far a training is: live in a notebook or a terminal, else one line at the end.
-
-    As a context it also turns the stop button into an early, orderly end, if `keep`. The last line
-    holds no time and no loss, so that a checked notebook prints the same everywhere.
-    """
-
-    def __init__(self, steps: int, done: int = 0, *, keep: bool = True) -> None:
-        self.steps, self.keep = steps, keep
-        self.first = self.done = done  # an earlier run's steps took none of this one's time
-        self.started = self.shown = time.monotonic()
-        self.handle: Any = None
-
-    def __enter__(self) -> "Progress":
-        if _in_a_notebook():
-            from IPython.display import display
-
-            self.handle = display({"text/plain": "starting"}, raw=True, display_id=True)
-        return self
-
-    def show(self, step: int, loss: float) -> None:
-        """Report that `step` steps are done; draws at most four times a second."""
-        now = time.monotonic()
-        self.done = step
-        if now - self.shown < 0.25:
-            return
-        self.shown = now
-        left = (now - self.started) / (step - self.first) * (self.steps - step)
-        self._write(f"step {step} of {self.steps}, loss {loss:.4f}, about {left:.0f} s left")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        stopped = self.keep and kind is KeyboardInterrupt
-        if kind is None or stopped:
-            end = " (stopped by you; what was learned is kept)" if stopped else ""
-            self._write(f"trained for {self.done} steps{end}", last=True)
-        return stopped
-
-    def _write(self, text: str, last: bool = False) -> None:
-        if self.handle is not None:
-            self.handle.update({"text/plain": text}, raw=True)
-        elif sys.stderr.isatty():
-            print(f"\r{text:<70}", end="\n" if last else "", file=sys.stderr, flush=True)
-        elif last:
-            print(text)
 
 
 class EMA(Generic[Module]):
@@ -180,9 +129,8 @@ def save_checkpoint(
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{key}": value for key, value in state.items()}
     tensors |= {"generator": generator.get_state(), "step": torch.tensor(step)}
-    part = path.with_suffix(".part")
-    save_file({k: v.contiguous().clone() for k, v in tensors.items()}, part)
-    os.replace(part, path)
+    with atomic(path) as part:
+        save_file({k: v.contiguous().clone() for k, v in tensors.items()}, part)
 
 
 def load_checkpoint(
@@ -191,11 +139,17 @@ def load_checkpoint(
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> int:
-    """Put a checkpoint back into place; gives the number of steps already done.
+    """Restore a checkpoint; returns the number of steps already done.
 
-    Raises ValueError for the checkpoint of another model.
+    Raises ValueError for a damaged file, and for the checkpoint of another model.
     """
-    tensors = load_file(path)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"the checkpoint {path} is damaged: {error}. Usual cause: a full disk, or "
+            "an incomplete copy; delete it, and the run starts from the beginning."
+        ) from error
     for name, module in modules.items():
         prefix = f"{name}."
         mine = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -217,6 +171,30 @@ def load_checkpoint(
     return int(tensors["step"])
 
 
+def expect_same_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Keep the settings of a run in `folder`/settings.json, or compare them with those kept there.
+
+    Raises ValueError, naming what differs, where a run would go on with other settings.
+    """
+    path = folder / "settings.json"
+    now = json.loads(json.dumps(settings))
+    if not path.exists():
+        with atomic(path) as part:
+            part.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        return
+    then = json.loads(path.read_text(encoding="utf-8"))
+    differ = [
+        f"{name} was {then.get(name)!r:.60} and is now {now.get(name)!r:.60}"
+        for name in sorted(then | now)
+        if then.get(name) != now.get(name)
+    ]
+    if differ:
+        raise ValueError(
+            f"the run in {folder} was started with other settings: {'; '.join(differ)}. "
+            "Go on with the old ones, or choose a new folder."
+        )
+
+
 def long_run(
     model: Module,
     loss_of: Callable[[torch.Generator], Tensor],
@@ -228,19 +206,25 @@ def long_run(
     save_every: int = 200,
     scaled: bool = False,
     keep: bool = True,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    validation: Callable[[Module], float] | None = None,
 ) -> Module:
-    """Train for `steps` steps with EMA, warm-up and checkpoints; gives back the averaged model.
+    """Train for `steps` steps with EMA, warm-up and checkpoints; returns the averaged model.
 
-    `loss_of(generator)` draws its own batch and all its noise from the generator, which is what
-    makes a resumed run take the very steps that an unbroken one would. Started again with the
-    same `folder`, it goes on where the last checkpoint was. `folder`/log.csv keeps the losses.
-    `scaled` keeps gradients that float16 would round to zero (Micikevicius et al. 2018): the loss
-    is multiplied before the way back, and steps that overflow are left out. The multiplier is found
-    anew after a break, so that the steps are then nearly the same, not the very same. The
-    stop button gives back what was learned so far; without `keep` it ends all, so that a recipe
-    does not go on to save a weight that is half trained.
+    `loss_of(generator)` draws its own batch and all its noise from the generator, so that a
+    resumed run takes the very steps that an unbroken one would. Started again with the same
+    `folder`, it continues from the last checkpoint; other settings (`lr`, `seed`, and what is in
+    `settings`: the batch size, hashes of the data) raise ValueError. `folder`/log.csv keeps step,
+    mean loss and seconds, and `validation(average)` where it is given.
+
+    `scaled` is for float16 (Micikevicius et al. 2018): the loss is multiplied before the backward
+    pass, so that small gradients do not become zero, and steps that overflow are skipped. That
+    factor is found again after a break, so that the steps are then nearly the same, not the very
+    same. The stop button returns what was learned so far; without `keep` it ends everything, so
+    that a recipe does not save weights that are half trained.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    expect_same_settings(folder, {"lr": lr, "seed": seed} | dict(settings))
     path = folder / "checkpoint.safetensors"
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.99))
@@ -250,7 +234,7 @@ def long_run(
     scaler = torch.amp.GradScaler(next(model.parameters()).device.type, enabled=scaled)
     recent: list[float] = []
     since = time.monotonic()
-    with Progress(steps, done, keep=keep) as progress:
+    with ProgressBar(steps, done, keep=keep) as progress:
         for step in range(done, steps):
             for group in optimizer.param_groups:
                 group["lr"] = lr * warmup_cosine(step, steps, warmup=min(200, steps // 10))
@@ -266,8 +250,14 @@ def long_run(
             progress.show(step + 1, recent[-1])
             if (step + 1) % save_every == 0 or step + 1 == steps:
                 save_checkpoint(path, modules, optimizer, generator, step + 1)
+                row = [
+                    step + 1,
+                    f"{sum(recent) / len(recent):.5f}",
+                    f"{time.monotonic() - since:.1f}",
+                ]
+                if validation is not None:
+                    row.append(f"{validation(average.model):.5f}")
                 with (folder / "log.csv").open("a", newline="") as log:
-                    mean, seconds = sum(recent) / len(recent), time.monotonic() - since
-                    csv.writer(log).writerow([step + 1, f"{mean:.5f}", f"{seconds:.1f}"])
+                    csv.writer(log).writerow(row)
                 recent, since = [], time.monotonic()
     return average.model

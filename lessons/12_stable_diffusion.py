@@ -642,8 +642,8 @@ print(f"{'computed':22}{'weights':>9}{'a picture':>13}{'batch':>7}{'a step':>14}
 for name, c in needs.items():
     n = sizes[name][-1]
     print(
-        f"{name:22}{c.parameters / 1e6:7.0f} M{c.work / n / 1e9:7.1f} GFLOP{n:7}"
-        f"{c.step_work / 1e12:8.1f} TFLOP{c.memory / 1e9:7.1f} GB"
+        f"{name:22}{c.parameters / 1e6:7.0f} M{c.flops / n / 1e9:7.1f} GFLOP{n:7}"
+        f"{c.training_flops / 1e12:8.1f} TFLOP{c.memory / 1e9:7.1f} GB"
     )
 
 # %% [markdown]
@@ -657,7 +657,7 @@ for name, c in needs.items():
 
 # %%
 done, hours = sum(card["steps"]), card["minutes"] / 60
-speed = needs["this course's"].step_work * done / hours / 3600
+speed = needs["this course's"].training_flops * done / hours / 3600
 print(
     f"measured: {done:,} steps in {hours:.1f} h on {card['machine']}, {speed / 1e9:.0f} GFLOP a second"
 )

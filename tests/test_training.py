@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from course_lib import training
-from course_lib.training import EMA, Progress, long_run, random_batches, train, warmup_cosine
+from course_lib.training import EMA, ProgressBar, long_run, random_batches, train, warmup_cosine
 
 # A tiny run in a process of its own, slow enough to be killed in the middle of a step.
 RUN = """
@@ -167,7 +167,7 @@ def test_batches_that_run_out_end_with_a_sentence():
 
 
 def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(monkeypatch):
-    progress, written = Progress(6000, done=3000), []
+    progress, written = ProgressBar(6000, done=3000), []
     monkeypatch.setattr(progress, "_write", lambda text, last=False: written.append(text))
     progress.started -= 100  # seconds
     progress.shown -= 100
@@ -179,12 +179,12 @@ def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(monkeypatch):
 def test_a_resumed_run_tells_its_progress_where_it_begins(tmp_path, monkeypatch):
     begun = []
 
-    class Recorded(Progress):
+    class Recorded(ProgressBar):
         def __init__(self, steps, done=0, **others):
             begun.append((steps, done))
             super().__init__(steps, done, **others)
 
-    monkeypatch.setattr(training, "Progress", Recorded)
+    monkeypatch.setattr(training, "ProgressBar", Recorded)
     for steps in (2, 5):
         w = nn.Linear(1, 1)
         long_run(w, lambda g, w=w: w(torch.ones(1, 1)).sum(), tmp_path, steps=steps, lr=1e-3)

@@ -1,7 +1,6 @@
 """`course doctor`: is everything here that the course needs, and if not, what mends it."""
 
 import argparse
-import hashlib
 import json
 import platform
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from course_lib import __version__
 from course_lib.datasets.registry import mend
 from course_lib.files import paths
+from course_lib.files.atomic import sha256
 
 _NAME = "stable-diffusion-by-hand"
 
@@ -113,13 +113,11 @@ def _files() -> Iterator[tuple[bool, str]]:
     yield free > 0.5, f"{free:.0f} GB of disk free" + ("" if free > 0.5 else ": make some room")
 
 
-def _wrong(file: Path, sha256: str) -> str:
+def _wrong(file: Path, wanted: str) -> str:
     """What is wrong with a bundled file, or ""."""
     if not file.is_file():
         return "is missing"
     content = file.read_bytes()
     if content.startswith(b"version https://git-lfs"):
         return "is only a pointer of git-lfs"
-    return (
-        "" if hashlib.sha256(content).hexdigest() == sha256 else "is not the file that belongs here"
-    )
+    return "" if sha256(content) == wanted else "is not the file that belongs here"

@@ -1,7 +1,6 @@
 """`course lab`: a learner works on copies, so that the course can be updated under them."""
 
 import argparse
-import hashlib
 import json
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from course_lib.files import paths
+from course_lib.files.atomic import atomic, sha256
 
 _COPIED = ".course_notebooks.json"  # file name -> SHA-256 of what was copied
 
@@ -61,14 +61,13 @@ def copy_notebooks(folder: Path) -> tuple[int, int]:
     before = _read(record)
     copied = kept = 0
     for notebook in notebooks:
-        target, wanted = folder / notebook.name, _sha256(notebook)
-        if target.exists() and _sha256(target) not in (before.get(notebook.name), wanted):
+        target, wanted = folder / notebook.name, sha256(notebook)
+        if target.exists() and sha256(target) not in (before.get(notebook.name), wanted):
             kept += 1
             continue
-        if not target.exists() or _sha256(target) != wanted:
-            part = target.with_suffix(".part")
-            shutil.copyfile(notebook, part)
-            part.replace(target)
+        if not target.exists() or sha256(target) != wanted:
+            with atomic(target) as part:
+                shutil.copyfile(notebook, part)
             copied += 1
         before[notebook.name] = wanted
     record.write_text(json.dumps(before, indent=1), encoding="utf-8")
@@ -81,7 +80,3 @@ def _read(record: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,12 +1,12 @@
 """Bundled files: found, and checked by size and SHA-256, before anything is read from them."""
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from course_lib.files import paths
+from course_lib.files.atomic import sha256
 
 
 def path(name: str) -> Path:
@@ -58,7 +58,7 @@ def _checked(folder: Path, name: str) -> Path:
             f"{file} is cut short: it should have {wanted['bytes']:,} bytes, it has {len(data):,}. "
             f"Usual cause: an interrupted copy or a full disk. {how}"
         )
-    got = hashlib.sha256(data).hexdigest()
+    got = sha256(data)
     if got != wanted["sha256"]:
         raise ValueError(
             f"{file} is not the file that belongs here: its SHA-256 should be "

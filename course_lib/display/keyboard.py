@@ -3,23 +3,8 @@
 With a menu or a slider in focus, the down arrow would go to the next cell, and two d's delete one.
 """
 
+from pathlib import Path
 from typing import Any
-
-_ESM = """
-function render({ el }) {
-  el.style.display = "none";
-  const stay = (event) => {
-    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-  };
-  const find = (tries) => {
-    const box = el.closest(".widget-vbox");
-    if (box) box.addEventListener("keydown", stay);
-    else if (tries) requestAnimationFrame(() => find(tries - 1));
-  };
-  find(60);
-}
-export default { render };
-"""
 
 
 def own_keys() -> tuple[Any, ...]:
@@ -30,6 +15,6 @@ def own_keys() -> tuple[Any, ...]:
         return ()
 
     class OwnKeys(anywidget.AnyWidget):
-        _esm = _ESM
+        _esm = Path(__file__).with_suffix(".js")
 
     return (OwnKeys(),)

@@ -1,6 +1,5 @@
 """Bundled weights: find, check, load, save. Safetensors only; a JSON card says how they came."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,15 +8,11 @@ import torch
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from course_lib.files.atomic import atomic, sha256
 from course_lib.files.paths import bundled
 
 State = dict[str, Tensor]
 Module = TypeVar("Module", bound=nn.Module)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def names() -> list[str]:
@@ -43,25 +38,25 @@ def load_state(name: str) -> State:
     """The tensors of a bundled weight, in float32, after checking them against their card.
 
     Raises FileNotFoundError where the file is missing and ValueError where it is not the file
-    that the card describes; both say which file and how to mend it.
+    that the card describes; both say which file and how to fix it.
     """
     wanted = card(name)["sha256"]
     path = bundled("data") / "weights" / f"{name}.safetensors"
-    mend = "Get it back with `git checkout -- data/weights`, or install the course again."
+    fix = "Get it back with `git checkout -- data/weights`, or install the course again."
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {mend}")
+        raise FileNotFoundError(f"{path} is missing. {fix}")
     data = path.read_bytes()
-    got = hashlib.sha256(data).hexdigest()
+    got = sha256(data)
     if got != wanted:
         raise ValueError(
             f"{path} is damaged: its SHA-256 should be {wanted[:12]}..., it is {got[:12]}.... "
-            f"Usual cause: an interrupted download or copy. {mend}"
+            f"Usual cause: an interrupted download or copy. {fix}"
         )
     return {key: x.float() if x.is_floating_point() else x for key, x in load(data).items()}
 
 
 def load_into(model: Module, name: str) -> Module:
-    """Put a bundled weight into `model`, switch it to eval mode, and give the same model back.
+    """Put a bundled weight into `model`, switch it to eval mode, and return the same model.
 
     Raises what `load_state` raises, and ValueError for a model of other sizes.
     """
@@ -77,7 +72,7 @@ def load_into(model: Module, name: str) -> Module:
 
 
 def save(state: State, card: dict[str, Any], name: str, folder: Path) -> Path:
-    """Write `state` in half precision and its card into `folder`; gives back the weights' path.
+    """Write `state` in half precision and its card into `folder`; returns the path of the weights.
 
     The card gets the file's SHA-256 and size, so that `load_state` can check it.
     """
@@ -86,8 +81,10 @@ def save(state: State, card: dict[str, Any], name: str, folder: Path) -> Path:
     halves = {
         key: (x.half() if x.dtype == torch.float32 else x).contiguous() for key, x in state.items()
     }
-    save_file(halves, path)
+    with atomic(path) as part:
+        save_file(halves, part)
     full = {"name": name, **card, "sha256": sha256(path), "bytes": path.stat().st_size}
     text = json.dumps(full, indent=2, ensure_ascii=False) + "\n"
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    with atomic(folder / f"{name}.json") as part:
+        part.write_text(text, encoding="utf-8")
     return path

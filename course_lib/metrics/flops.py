@@ -1,4 +1,4 @@
-"""What a network needs, before anybody has the machine for it: weights, work, memory.
+"""FLOPs, parameters and memory of a network, computed without running it.
 
 Counted on fake tensors, which have a shape and a type but no numbers: Stable Diffusion's UNet takes
 seconds and no memory. What comes out is computed, not measured.
@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode  # the only name it has
 from torch.utils.flop_counter import FlopCounterMode
+
+from course_lib.files.torch_private import storage_key
 
 # Bytes for each weight while it is trained: the weight, its gradient, two averages of AdamW's
 # (Loshchilov and Hutter 2019), and the slow-moving copy (EMA), all in float32.
@@ -22,20 +24,20 @@ TRAINED = 4 + 4 + 8 + 4
 class Cost:
     """What one call costs, and one training step on the same input.
 
-    `work` and `step_work` are floating-point operations, a multiplication and an addition being
-    two (convolutions, matrix products and attention are counted); `kept` is the bytes that the way
-    forward keeps for the way back.
+    `flops` and `training_flops` are floating-point operations: a multiplication and an addition
+    are two (convolutions, matrix products and attention are counted). `activation_memory` is the
+    bytes that the forward pass keeps for the backward pass.
     """
 
     parameters: int
-    work: int
-    step_work: int
-    kept: int
+    flops: int
+    training_flops: int
+    activation_memory: int
 
     @property
     def memory(self) -> int:
-        """Bytes that a training step holds at least: weights, AdamW, EMA, what was kept."""
-        return TRAINED * self.parameters + self.kept
+        """Bytes of a training step, at least: weights, gradients, AdamW, EMA, activations."""
+        return TRAINED * self.parameters + self.activation_memory
 
     def hours(self, steps: int, per_second: float) -> float:
         """How long `steps` steps take a machine that does `per_second` operations a second.
@@ -44,7 +46,7 @@ class Cost:
         """
         if per_second <= 0:
             raise ValueError(f"a machine does more than 0 operations a second, got {per_second}")
-        return steps * self.step_work / per_second / 3600
+        return steps * self.training_flops / per_second / 3600
 
 
 def cost(
@@ -57,12 +59,12 @@ def cost(
     """The cost of one call of build() on inputs(), both made of fake tensors.
 
     `half` computes as a GPU does in mixed precision, under autocast to 16 bits. With `trained`
-    False there is no way back, and `step_work` and `kept` are 0.
+    False there is no backward pass, and `training_flops` and `activation_memory` are 0.
     """
     kept: dict[int, int] = {}
 
     def note(x: Tensor) -> Tensor:
-        kept[x.untyped_storage()._cdata] = x.untyped_storage().nbytes()
+        kept[storage_key(x)] = x.untyped_storage().nbytes()
         return x
 
     with FakeTensorMode():
@@ -73,13 +75,15 @@ def cost(
             torch.autograd.graph.saved_tensors_hooks(note, lambda x: x),
         ):
             out = model(*arguments)
-            work = counter.get_total_flops()
+            forward = counter.get_total_flops()
             if trained:
                 out.float().mean().backward()
-    mine = {p.untyped_storage()._cdata for p in model.parameters()}
+    mine = {storage_key(p) for p in model.parameters()}
     return Cost(
         parameters=sum(p.numel() for p in model.parameters()),
-        work=work,
-        step_work=counter.get_total_flops() if trained else 0,
-        kept=sum(size for where, size in kept.items() if where not in mine) if trained else 0,
+        flops=forward,
+        training_flops=counter.get_total_flops() if trained else 0,
+        activation_memory=sum(size for where, size in kept.items() if where not in mine)
+        if trained
+        else 0,
     )

@@ -10,7 +10,7 @@ from course_lib.autoencoder import normalise_latents, vae_loss
 from course_lib.datasets import digits, emoji
 from course_lib.files import weights
 from course_lib.metrics.evaluate import vae_quality
-from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
+from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, data_hashes, seeded
 from course_lib.recipes.precision import mixed
 from course_lib.toys.digit_autoencoder import DigitVAE
 from course_lib.training import long_run
@@ -30,7 +30,8 @@ def emoji_vae(folder: Path, steps: tuple[int, ...] = (2500, 3500)) -> Path:
             return vae_loss(vae, train[torch.randint(len(train), (16,), generator=g)], g)
 
     lr = 1e-3
-    cycles(vae, loss_of, folder, steps=steps, lr=lr, save_every=100)
+    settings = {"batch_size": 16, "data": data_hashes("emoji/")}
+    cycles(vae, loss_of, folder, steps=steps, lr=lr, save_every=100, settings=settings)
     with torch.no_grad():
         parts = torch.arange(0, len(train), 8).split(100)
         codes = torch.cat([vae.encode(train[rows]).mean for rows in parts])
@@ -50,7 +51,10 @@ def mnist_vae(folder: Path) -> Path:
         return model.loss(pictures[torch.randint(len(pictures), (128,), generator=g)], g)
 
     steps, lr = 12000, 2e-3
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=2000, keep=False)
+    settings = {"batch_size": 128, "data": data_hashes("digits")}
+    average = long_run(
+        model, loss_of, folder, steps=steps, lr=lr, save_every=2000, keep=False, settings=settings
+    )
     test, _ = digits.load("test")
     with torch.no_grad():
         error = float((average.decode(average.encode(test).mean) - test).square().mean())

@@ -9,8 +9,9 @@ from course_lib import clip
 from course_lib.clip import contrastive_loss
 from course_lib.datasets import emoji
 from course_lib.files import weights
+from course_lib.files.atomic import sha256
 from course_lib.metrics.retrieval import embed, recall_at_1
-from course_lib.recipes.common import EMOJI_LICENCE, card, seeded
+from course_lib.recipes.common import EMOJI_LICENCE, card, data_hashes, seeded
 from course_lib.recipes.contrastive import HardNegativeSampler, encode_text_in_parts, random_affine
 from course_lib.recipes.precision import mixed
 from course_lib.tokenizer import Tokenizer, learn_merges
@@ -35,7 +36,10 @@ def emoji_clip(folder: Path) -> Path:
             texts = encode_text_in_parts(model, ids[rows])
         return contrastive_loss(model.scale() * images.float() @ texts.float().T)
 
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=100, keep=False)
+    settings = {"batch_size": batch_size, "data": data_hashes("emoji/")}
+    average = long_run(
+        model, loss_of, folder, steps=steps, lr=lr, save_every=100, keep=False, settings=settings
+    )
     held_out, g = emoji.load(split="validation"), torch.Generator().manual_seed(0)
     images, texts = embed(average, held_out.pictures, tokenizer(held_out.captions))
     quality = {
@@ -45,6 +49,6 @@ def emoji_clip(folder: Path) -> Path:
     }
     facts = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": 0, "quality": quality}
     parts = [f"emoji_tokenizer/{name}" for name in ("merges.txt", "vocab.json")]
-    facts["beside"] = {p: weights.sha256(folder / p) for p in parts}
+    facts["beside"] = {p: sha256(folder / p) for p in parts}
     made = card(folder, "emoji_clip", "emoji/", **facts, licence=EMOJI_LICENCE)
     return weights.save(average.state_dict(), made, "emoji_clip", folder)

@@ -3,8 +3,9 @@
 import csv
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,8 +22,6 @@ NOT_LEARNED_FROM = ("emoji/measure.npz", "fish/photographs.webp")  # questions; 
 
 def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
     """The start of a weight's card: recipe, minutes taken (from the logs), hashes of its data."""
-    files = json.loads((bundled("data") / "manifest.json").read_text(encoding="utf-8"))["files"]
-    learned_from = {n: files[n] for n in files if n.startswith(data) and n not in NOT_LEARNED_FROM}
     logs = [log.read_text(encoding="utf-8").splitlines() for log in folder.rglob("log.csv")]
     threads = torch.get_num_threads()
     minutes = sum(float(row[2]) for log in logs for row in csv.reader(log)) / 60
@@ -31,13 +30,23 @@ def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:
         "minutes": round(minutes, 1),
         "machine": f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}",
         "torch": torch.__version__,
-        "data": {name: file["sha256"] for name, file in learned_from.items()},
+        "data": data_hashes(data),
         "split": "train",
     } | facts
 
 
+def data_hashes(data: str) -> dict[str, str]:
+    """The SHA-256 of each bundled data file that begins with `data` and is learned from."""
+    files = json.loads((bundled("data") / "manifest.json").read_text(encoding="utf-8"))["files"]
+    return {
+        name: file["sha256"]
+        for name, file in files.items()
+        if name.startswith(data) and name not in NOT_LEARNED_FROM
+    }
+
+
 def seeded(make: Callable[[], Module], seed: int = 0) -> Module:
-    """A new network that begins as this seed says; other random numbers stay as they were."""
+    """A new network, initialised from this seed; the global random state stays as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return make()
@@ -52,6 +61,8 @@ def cycles(
     lr: float,
     save_every: int = 200,
     mean_of: int = 1,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    validation: Callable[[Module], float] | None = None,
 ) -> Module:
     """A `long_run` for each of `steps`, each from the averaged weights of the one before.
 
@@ -66,7 +77,16 @@ def cycles(
     for i, (length, loss) in enumerate(zip(steps, losses, strict=True)):
         run = folder / f"cycle_{i}"
         average = long_run(
-            model, loss, run, steps=length, lr=lr, seed=i, save_every=save_every, keep=False
+            model,
+            loss,
+            run,
+            steps=length,
+            lr=lr,
+            seed=i,
+            save_every=save_every,
+            keep=False,
+            settings=settings,
+            validation=validation,
         )
         ends = [*ends, average.state_dict()][-mean_of:]
         model.load_state_dict(ends[-1])

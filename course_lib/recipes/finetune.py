@@ -15,6 +15,7 @@ from torch import Tensor
 
 from course_lib.datasets import emoji
 from course_lib.diffusion import add_noise
+from course_lib.files.atomic import sha256
 from course_lib.recipes.precision import half_of, mixed
 from course_lib.text_to_image import TextToImage
 from course_lib.training import long_run
@@ -87,10 +88,11 @@ def finetune(
     lr: float = 1e-3,
     save_every: int = 200,
 ) -> TextToImage:
-    """Train the model's UNet for `steps` steps in all; gives back a model around the average of it.
+    """Train the model's UNet for `steps` steps in all; returns a model with its average.
 
-    Started again with the same `folder` it goes on from the last checkpoint, even when that was
-    made in another session. The stop button ends it early and keeps what was learned.
+    Started again with the same `folder` it continues from the last checkpoint, even when that was
+    made in another session; with other settings or pictures it raises ValueError. The stop button
+    ends it early and keeps what was learned.
     """
     model.unet.train().requires_grad_(True)
     average = long_run(
@@ -101,5 +103,6 @@ def finetune(
         lr=lr,
         save_every=save_every,
         scaled=half_of(model.device) == torch.float16,
+        settings={"batch_size": batch_size, "data": sha256(data.latents.cpu().numpy().tobytes())},
     )
     return replace(model, unet=average)

@@ -9,7 +9,7 @@ from torch import Tensor
 from course_lib.datasets import fish
 from course_lib.files import weights
 from course_lib.plain_unet import PlainUNet, WithoutSkips
-from course_lib.recipes.common import FISH_LICENCE, card, cycles, seeded
+from course_lib.recipes.common import FISH_LICENCE, card, cycles, data_hashes, seeded
 from course_lib.recipes.precision import mixed
 from course_lib.segmentation import iou, segmentation_loss
 
@@ -49,7 +49,8 @@ def _segment(kind: type[PlainUNet], name: str, folder: Path, steps: tuple[int, .
 
     lr, mean_of = 2e-3, 2
     losses = [with_variety(0.5 if i in HALF_VARIETY else 1.0) for i in range(len(steps))]
-    cycles(model, losses, folder, steps=steps, lr=lr, mean_of=mean_of)
+    settings = {"batch_size": 16, "data": data_hashes("fish/")}
+    cycles(model, losses, folder, steps=steps, lr=lr, mean_of=mean_of, settings=settings)
     quality = {}
     for split, backgrounds in (("validation", "validation"), ("test", "train"), ("test", "test")):
         pictures, masks = fish.scenes(500, 2015, split, backgrounds=backgrounds)

@@ -10,7 +10,7 @@ from course_lib.datasets import emoji
 from course_lib.diffusion import v_loss
 from course_lib.files import weights
 from course_lib.metrics.evaluate import drawn_quality
-from course_lib.recipes.common import EMOJI_LICENCE, card, seeded
+from course_lib.recipes.common import EMOJI_LICENCE, card, data_hashes, seeded
 from course_lib.recipes.precision import mixed
 from course_lib.training import long_run
 
@@ -29,7 +29,10 @@ def emoji_unconditional(folder: Path, steps: int = 2500) -> Path:
         return v_loss(guess, latents[torch.randint(len(latents), (64,), generator=g)], s, g)
 
     lr = 1e-3
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200, keep=False)
+    settings = {"batch_size": 64, "data": data_hashes("emoji/")}
+    average = long_run(
+        model, loss_of, folder, steps=steps, lr=lr, save_every=200, keep=False, settings=settings
+    )
     facts = {"steps": steps, "batch_size": 64, "lr": lr, "seed": 0, "licence": EMOJI_LICENCE}
     made = card(folder, "emoji_unconditional", "emoji/", **facts, quality=drawn_quality(average, s))
     return weights.save(average.state_dict(), made, "emoji_unconditional", folder)

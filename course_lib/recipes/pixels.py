@@ -13,7 +13,7 @@ from course_lib.datasets import fashion
 from course_lib.diffusion import Denoiser, noise_loss
 from course_lib.files import weights
 from course_lib.metrics.frechet import picture_distance
-from course_lib.recipes.common import card, seeded
+from course_lib.recipes.common import card, data_hashes, seeded
 from course_lib.recipes.precision import mixed
 from course_lib.samplers import Step, clipped, ddim, ddpm, dpm_solver_pp, heun, times
 from course_lib.training import long_run
@@ -61,7 +61,10 @@ def pixel_diffusion(folder: Path, steps: int = 8000) -> Path:
         with mixed():
             return noise_loss(model, x0, s, g)
 
-    average = long_run(model, loss_of, folder, steps=steps, lr=lr, save_every=200, keep=False)
+    settings = {"batch_size": batch_size, "data": data_hashes("fashion")}
+    average = long_run(
+        model, loss_of, folder, steps=steps, lr=lr, save_every=200, keep=False, settings=settings
+    )
     facts = card(
         folder,
         "pixel_diffusion",

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from course_lib.files.torch_private import has_bfloat16_matrix_unit
+
 CPU = torch.device("cpu")
 
 
 def half_of(device: torch.device) -> torch.dtype:
-    """The 16 bits to compute in: bfloat16, or float16 on a GPU from before 2020, as Colab's T4.
+    """The autocast dtype for this device: bfloat16, or float16 on an older GPU (Colab's T4).
 
     float32 where 16 bits gain nothing: on Apple's GPUs, and on processors without a unit for
     products of bfloat16 matrices (Intel's AMX). Those took 1.4 to 20 times as long for a step.
@@ -18,8 +20,7 @@ def half_of(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         old = torch.cuda.get_device_capability(device)[0] < 8
         return torch.float16 if old else torch.bfloat16
-    # PyTorch 2.9, the oldest that the course allows, has no public name for this question
-    faster = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    faster = device.type == "cpu" and has_bfloat16_matrix_unit()
     return torch.bfloat16 if faster else torch.float32
 
 

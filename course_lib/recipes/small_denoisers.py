@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from course_lib.files import weights
-from course_lib.recipes.common import FISH_LICENCE, card, seeded
+from course_lib.recipes.common import FISH_LICENCE, card, data_hashes, seeded
 from course_lib.recipes.precision import mixed
 from course_lib.toys.denoising import (
     Denoiser,
@@ -34,8 +34,17 @@ def denoisers(folder: Path) -> Path:
             with mixed():
                 return denoising_loss(denoiser_of(unet), pictures, g)
 
+        settings = {"batch_size": batch_size, "data": data_hashes("fish/")}
         return long_run(
-            unet, loss_of, run, steps=steps, lr=lr, seed=seed, save_every=100, keep=False
+            unet,
+            loss_of,
+            run,
+            steps=steps,
+            lr=lr,
+            seed=seed,
+            save_every=100,
+            keep=False,
+            settings=settings,
         )
 
     state: weights.State = {}

@@ -10,7 +10,7 @@ from course_lib.datasets import emoji
 from course_lib.files import weights
 from course_lib.files.pretrained import assemble
 from course_lib.metrics.benchmark import quality
-from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, seeded
+from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, data_hashes, seeded
 from course_lib.recipes.finetune import diffusion_loss, prepare
 
 
@@ -33,7 +33,8 @@ def emoji_text_to_image(
         return diffusion_loss(model, data, g, batch_size=64)
 
     lr = 1e-3
-    cycles(model.unet, loss_of, folder, steps=steps, lr=lr)
+    settings = {"batch_size": 64, "prediction": prediction, "data": data_hashes("emoji/")}
+    cycles(model.unet, loss_of, folder, steps=steps, lr=lr, settings=settings)
     facts = {"steps": list(steps), "batch_size": 64, "lr": lr, "licence": EMOJI_LICENCE}
     facts |= {"seed": 0, "prediction": prediction, "schedule": schedule}
     facts |= {"quality": quality(model, "validation")}

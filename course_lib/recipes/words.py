@@ -1,7 +1,6 @@
 """Lesson 08: word2vec."""
 
 import csv
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from course_lib.datasets import corpus
 from course_lib.files import weights
+from course_lib.files.atomic import atomic
 from course_lib.recipes.common import card
 from course_lib.word2vec import (
     Embeddings,
@@ -82,8 +82,8 @@ def _two_lists(
             seed=seed,
         )
         counts = {"done": torch.tensor(epoch + 1), "steps": torch.tensor(steps)}
-        save_file(lists.state() | counts, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with atomic(path) as part:
+            save_file(lists.state() | counts, part)
         with (folder / "log.csv").open("a", newline="") as log:
             right = answered(lists.vectors, questions(FAMILY))
             csv.writer(log).writerow([epoch + 1, right, f"{time.monotonic() - since:.1f}"])
