@@ -44,6 +44,8 @@ SETS = (
     "fashion",
     "digits",
     "emoji",
+    "names",
+    "compositions",
     "corpus",
     "glove",
     "vocabulary",
