@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_lib.datasets import captions, compositions, emoji
+from course_lib.datasets import captions, composed_captions, compositions, emoji, nouns
 from course_lib.datasets.compositions import COUNTS, LAYOUTS, PLACES, Recipe, Sampler
 from course_lib.matching import Batches
 
@@ -52,7 +52,7 @@ class Prompted:
 
     def __init__(self) -> None:
         self.train = emoji.load(split="train")
-        self.things = captions.things()
+        self.things = nouns.things()
         self.sampler = Sampler(compositions.drawn(self.train), compositions.held_out())
         tones = [self.things[c].row["tone"] for c in self.train.codes]
         composable = [compositions.can_compose(self.things[c]) for c in self.train.codes]
@@ -87,7 +87,7 @@ class PairBatches:
             made += siblings(data.recipes(1, draw)[0], data.sampler, draw)
         made = list(dict.fromkeys(made))[: self.composed]
         texts = [data.caption(row, draw) for row in rows.tolist()]
-        texts += [compositions.of_composed(recipe, draw) for recipe in made]
+        texts += [composed_captions.of_composed(recipe, draw) for recipe in made]
         pictures = torch.cat([data.train.pictures[rows], compositions.pictures(made)[:]])
         return pictures, texts
 

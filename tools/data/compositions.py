@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from course_lib.datasets import captions, compositions, emoji
+from course_lib.datasets import compositions, emoji
 from course_lib.datasets.compositions import Drawn
 from tools.data.sources import Made, Source
 
@@ -23,8 +23,34 @@ PAIRS = {"test": 150, "validation": 75}
 COUNTS = {"test": 150, "validation": 75}
 
 
+FRAMES = {
+    "validation": (
+        "my {n} - {s} style",
+        "could we see {a} in {s} style?",
+        "{n} as a {s} emoji",
+        "i would love {a}, {s} style",
+        "the {s} version of {a}",
+        "{a}! {s} style",
+        "let us have {the}, done in {s} style",
+        "a photo of {a}, {s} style",
+    ),
+    "test": (
+        "sketch {a} for me, {s} style",
+        "i need {a} in {s} style.",
+        "our {n} [{s} style]",
+        "a lovely {n}, {s} style",
+        "what does {a} look like in {s} style?",
+        "an icon of {a} - {s} style",
+        "{n}... {s} style...",
+        "{s} style would suit {the}",
+        "may i have {a} ({s} style), thank you",
+        "do {the} the {s} way",
+    ),
+}
+
+
 def split(parts: list[Drawn]) -> dict[str, Any]:
-    """Entries by part: (colour, code, style), (code, code, layout, style), (number, code, style)."""
+    """Entries by part: colour, code, style; code, code, layout, style; number, code, style."""
     draw = random.Random(SEED)
     by_code: dict[str, list[Drawn]] = {}
     for part in parts:
@@ -64,5 +90,5 @@ def split(parts: list[Drawn]) -> dict[str, Any]:
 
 def build(taken: dict[str, Path], out: Path) -> dict[str, Any]:
     """No file of its own: the split, and the held-out frames of captions with it."""
-    frames = {part: list(of_part) for part, of_part in captions.HELD_OUT.items()}
+    frames = {part: list(of_part) for part, of_part in FRAMES.items()}
     return {**split(compositions.drawn(emoji.load(split="train"))), "frames": frames}

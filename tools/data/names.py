@@ -7,7 +7,6 @@ synset, and as a group where it is a hypernym.
 
 import json
 import re
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +115,9 @@ def names(rows: list[dict[str, Any]], nouns: Nouns) -> dict[str, dict[str, list[
         wanted = WANTED.get(row["group"])
         if row["tone"] or wanted is None:
             continue
-        for word, itself in candidates(row["label"]):
-            if synset := nouns.sense(word, wanted):
-                break
-        else:
+        senses = ((nouns.sense(w, wanted), itself) for w, itself in candidates(row["label"]))
+        synset, itself = next((found for found in senses if found[0]), ("", False))
+        if not synset:
             continue
         own = [w.replace("_", " ") for w in nouns.words[synset]]
         kinds = nouns.kinds(synset)
