@@ -46,9 +46,7 @@ class Step(nn.Module):
 class Judge(nn.Module):
     """Pictures (b, 3, 64, 64) in [-1, 1] to logits of things and logits of styles."""
 
-    def __init__(
-        self, things: int, styles: int, widths: Sequence[int] = (32, 64, 128, 192)
-    ) -> None:
+    def __init__(self, things: int, styles: int, widths: Sequence[int] = (48, 96, 160)) -> None:
         super().__init__()
         ends = (3, *widths)
         self.steps = nn.Sequential(*(Step(a, b) for a, b in zip(ends, widths, strict=False)))
@@ -61,7 +59,8 @@ class Judge(nn.Module):
         self, pictures: Float[Tensor, "b 3 64 64"]
     ) -> tuple[Float[Tensor, "b things"], Float[Tensor, "b styles"]]:
         expect_shape("Judge", pictures, "b c h w", c=3, h=emoji.SIZE, w=emoji.SIZE)
-        x = F.silu(self.norm(self.steps(pictures)))  # (b, c, 4, 4)
+        half = F.avg_pool2d(pictures, 2)  # drawings are not sharper than that
+        x = F.silu(self.norm(self.steps(half)))  # (b, c, 4, 4)
         features = self.drop(F.silu(self.features(x.flatten(1))))
         return self.things(features), self.styles(x.mean(dim=(2, 3)))
 
