@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Draw, write the file, and say what was drawn; with --count a row for each prompt."""
     from course_lib import samplers
+    from course_lib.datasets import prompt_vocabulary
     from course_lib.files import image_files
     from course_lib.files.provenance import stamp
     from course_lib.metrics import benchmark
@@ -62,6 +63,9 @@ def run(options: argparse.Namespace) -> int:
     usual = (25, 7.5) if options.model else (known.num_inference_steps, known.guidance_scale)
     num_inference_steps = usual[0] if options.steps is None else options.steps
     model = chosen_model(options)
+    for i, caption in enumerate(captions):
+        captions[i], cut = prompt_vocabulary.fitted(model.tokenizer, caption)
+        say(prompt_vocabulary.about_cut(cut))
     seeds = [options.seed + i for _ in captions for i in range(options.count)]
     steps = model.denoise(
         [caption for caption in captions for _ in range(options.count)],

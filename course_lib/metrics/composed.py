@@ -7,17 +7,17 @@ turned, and with one thing alone; the other numbers; then the look-alikes of eac
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from course_lib.metrics.benchmark import Benchmark, Proportion, Settings, proportions, shrunk
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from course_lib.datasets import captions, composed_captions, compositions, emoji, nouns, registry
 from course_lib.datasets.compositions import COUNTS, LAYOUTS, Drawn, Recipe
+from course_lib.metrics.benchmark import Benchmark, Proportion, Settings, proportions, shrunk
 from course_lib.text_to_image import TextToImage
 
 KINDS = ("colours", "pairs", "counts")
@@ -79,8 +79,8 @@ def questions(kind: str, split: str, shelf: Shelf) -> list[Question]:
         raise ValueError(
             f"wanted one of {', '.join(KINDS)} of validation or test, got {kind!r}, {split!r}"
         )
-    ask = {"colours": _colour, "pairs": _pair, "counts": _count}[kind]
-    return [ask(shelf, *entry) for entry in registry.splits("compositions")[kind][split]]
+    ask: dict[str, Callable[..., Question]] = {"colours": _colour, "pairs": _pair, "counts": _count}
+    return [ask[kind](shelf, *entry) for entry in registry.splits("compositions")[kind][split]]
 
 
 def _colour(shelf: Shelf, colour: str, code: str, style: str) -> Question:
@@ -104,8 +104,8 @@ def _pair(shelf: Shelf, first: str, second: str, layout: str, style: str) -> Que
     for like_a, like_b in zip(shelf.alike(a), shelf.alike(b), strict=True):
         others.append(Recipe("pair", (a, like_b), plain, layout))
         others.append(Recipe("pair", (like_a, b), plain, layout))
-    nouns = [nouns.with_article(p.thing.label) for p in (a, b)]
-    caption = emoji.caption(composed_captions.pair_phrases(nouns[0], nouns[1], layout)[0], style)
+    left, right = (nouns.with_article(p.thing.label) for p in (a, b))
+    caption = emoji.caption(composed_captions.pair_phrases(left, right, layout)[0], style)
     return _asked(caption, Recipe("pair", (a, b), plain, layout), others)
 
 

@@ -5,15 +5,15 @@ composed it, so the nearest of 100 is too strict a question. `Judge` has learned
 from training pictures; how often it is right on true held-out pictures stands beside every answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from course_lib.metrics.benchmark import Benchmark
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from course_lib.datasets import emoji
+from course_lib.metrics.benchmark import Benchmark
 from course_lib.shapes import expect_shape
 
 
@@ -72,7 +72,9 @@ def emoji_judge() -> Judge:
 
 @torch.no_grad()
 def judged(
-    judge: Judge, questions: Benchmark, pictures: Float[Tensor, "n 3 64 64"]
+    judge: Callable[[Tensor], tuple[Tensor, Tensor]],
+    questions: Benchmark,
+    pictures: Float[Tensor, "n 3 64 64"],
 ) -> tuple[Bool[Tensor, " n"], Bool[Tensor, " n"]]:
     """For a picture for each question: is it the right thing among its 100, and the right style?"""
     number = {base: i for i, base in enumerate(bases())}
@@ -83,6 +85,7 @@ def judged(
         things, styles = judge(picture[None])
         codes = [base_of[questions.every.codes[i]] for i in row.tolist()]
         among = torch.tensor([number[code] for code in dict.fromkeys(codes)])
-        thing.append(things[0, among].argmax() == 0)  # the true one stands first
+        first, *others = things[0, among].tolist()  # the true one stands first
+        thing.append(torch.tensor(first > max(others)))
         style.append(styles[0].argmax() == groups.index(asked.split()[0]))
     return torch.stack(thing), torch.stack(style)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from course_lib.metrics.benchmark import Proportion, Settings, shrunk
 from jaxtyping import Float
 from torch import Tensor
 
 from course_lib.datasets import emoji, nouns
 from course_lib.datasets.emoji import Emoji
+from course_lib.metrics.benchmark import Proportion, Settings, shrunk
 from course_lib.metrics.composed import drawings
 from course_lib.text_to_image import TextToImage
 

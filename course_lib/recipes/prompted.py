@@ -8,7 +8,7 @@ from torch import Tensor
 
 from course_lib.datasets import captions, composed_captions, compositions, emoji, nouns
 from course_lib.datasets.compositions import COUNTS, LAYOUTS, PLACES, Recipe, Sampler
-from course_lib.matching import Batches
+from course_lib.recipes.contrastive import HardNegativeSampler
 
 SHARES = {"colour": 0.3, "pair": 0.35, "count": 0.2, "place": 0.15}  # of composed pictures
 SIBLINGS = 4
@@ -76,7 +76,7 @@ class PairBatches:
 
     def __init__(self, data: Prompted, plain: int, composed: int) -> None:
         self.data, self.composed = data, composed
-        self.batches = Batches(data.train.captions, plain)
+        self.batches = HardNegativeSampler(data.train.captions, plain)
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, list[str]]:
         """Pictures (n, 3, 64, 64) in [-1, 1] and as many captions."""

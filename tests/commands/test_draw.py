@@ -200,3 +200,61 @@ def test_many_and_long_unknown_words_are_one_short_line():
     said = prompt_vocabulary.about_unknown(" ".join(f"zz{'q' * i}" for i in range(1, 400)))
     assert said.endswith("and 394 more.")
     assert len(said) < 300
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("1234", "1234 (it draws one, two or three of a thing)"),
+        ("7 cats", "7 (it draws one, two or three of a thing)"),
+        ("\N{RED APPLE}", 'try "red apple"'),
+        ("\N{WAVING HAND SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4} hi", 'try "waving hand"'),
+        ("\N{CYRILLIC SMALL LETTER KA}\N{CYRILLIC SMALL LETTER O}", "(it reads English only)"),
+        ("!!!", "There is no word in it"),
+        ("a government", "government (passed over: it names nothing that can be drawn)"),
+        ("a rokcet", "rokcet (known: rocket"),
+    ],
+)
+def test_what_the_model_never_met_is_answered_with_what_is_close(prompt, said):
+    assert said in prompt_vocabulary.about_unknown(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "draw me a red apple, please!",
+        "two cats",
+        "3 dogs, noto style",
+        "a small car on the left",
+        "A CAT AND A BLUE HEART",
+        "medium-dark skin tone",
+        "it's a man's shoe",
+        "one o'clock",
+        "",
+    ],
+)
+def test_what_it_knows_is_not_remarked_upon(prompt):
+    assert prompt_vocabulary.about_unknown(prompt) == ""
+
+
+def test_a_prompt_that_is_too_long_is_cut_with_a_sentence_and_keeps_its_style(
+    drawing, model, tmp_path, capsys
+):
+    long = "a red apple and " * 20 + "a cat"
+    kept, cut = prompt_vocabulary.fitted(model.tokenizer, f"{long}, openmoji style")
+    assert kept.endswith(", openmoji style")
+    assert len(model.tokenizer.split(kept)) <= model.tokenizer.length - 2
+    assert f"{kept.removesuffix(', openmoji style')} {cut}" == long
+    drawing(long, "--style", "openmoji")
+    assert "too long; this was not read: " in capsys.readouterr().out
+    assert marks(tmp_path / "x.png")["Prompt"] == kept
+
+
+def test_a_prompt_that_fits_is_left_as_it_is(model):
+    for caption in ("red apple, noto style", "  a cat ", ""):
+        assert prompt_vocabulary.fitted(model.tokenizer, caption) == (caption, "")
+    assert prompt_vocabulary.about_cut("") == ""
+
+
+def test_one_endless_word_is_left_to_the_tokenizer(model):
+    assert prompt_vocabulary.fitted(model.tokenizer, "x" * 500) == ("x" * 500, "")

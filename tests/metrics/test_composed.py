@@ -86,10 +86,11 @@ def test_all_held_out_frames_name_the_style():
         assert all("{s}" in frame for frame in frames)
 
 
-def test_another_style_is_sometimes_right_but_seldom(measures):
-    found = measures["colours"].another_style()["all"]
-    assert 0 < found.n <= len(measures["colours"].asked)
-    assert found.right / found.n < 0.7
+def test_the_same_in_another_style_is_right_more_often_than_chance_and_not_always(measures):
+    for measure in measures.values():
+        found = measure.another_style()["all"]
+        assert 10 < found.n <= len(measure.asked)
+        assert 0.05 < found.right / found.n < 1
 
 
 def test_an_unknown_kind_is_refused(shelf):

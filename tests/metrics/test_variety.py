@@ -1,13 +1,12 @@
 """Spread between seeds and copies, on models whose answer is known."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from course_lib.datasets import emoji
 from course_lib.metrics import variety
 from course_lib.metrics.benchmark import Settings
+from course_lib.text_to_image import TextToImage
 
 SETTINGS = Settings(2, 1.0, 0)
 
@@ -17,13 +16,20 @@ def train():
     return emoji.load(split="train")
 
 
-def drawing(pictures_of):
-    """A model that draws what a function of prompts and seeds gives, with a lossless codec."""
-    return SimpleNamespace(
-        draw=lambda prompts, seeds, **_: pictures_of(prompts, seeds),
-        encode=lambda pictures: pictures,
-        decode=lambda latents: latents + 0.01,
-    )
+class Fake(TextToImage):
+    """Draws what a function of prompts and seeds gives; its codec is off by 0.01."""
+
+    def __init__(self, pictures_of):
+        object.__setattr__(self, "pictures_of", pictures_of)
+
+    def draw(self, prompts, seeds, **_):
+        return self.pictures_of(prompts, seeds)
+
+    def encode(self, pictures):
+        return pictures
+
+    def decode(self, latents):
+        return latents + 0.01
 
 
 def test_spread_of_equal_pictures_is_nothing_and_of_black_and_white_is_two():
@@ -34,7 +40,7 @@ def test_spread_of_equal_pictures_is_nothing_and_of_black_and_white_is_two():
 
 def test_one_picture_for_all_seeds_has_no_spread_and_true_pictures_have_all(train):
     asked = variety.open_captions(train, groups=4)
-    same = drawing(lambda prompts, seeds: torch.zeros(len(prompts), 3, 64, 64))
+    same = Fake(lambda prompts, seeds: torch.zeros(len(prompts), 3, 64, 64))
     assert str(variety.seed_spread(same, asked, train, SETTINGS)).startswith("0.00")
     rows = {question.caption: question.rows for question in asked}
 
@@ -46,7 +52,7 @@ def test_one_picture_for_all_seeds_has_no_spread_and_true_pictures_have_all(trai
         ]
         return train.pictures[picked]
 
-    found = variety.seed_spread(drawing(true), asked, train, SETTINGS)
+    found = variety.seed_spread(Fake(true), asked, train, SETTINGS)
     share = sum(d / t for d, t in zip(found.drawn, found.true, strict=True)) / len(found.true)
     assert 0.8 < share < 1.2
 
@@ -64,8 +70,8 @@ def test_open_captions_fit_their_pictures(train):
 
 def test_copies_are_found_and_grey_paper_is_none(train):
     of_caption = dict(zip(train.captions, range(len(train)), strict=True))
-    by_heart = drawing(lambda prompts, seeds: train.pictures[[of_caption[p] for p in prompts]])
+    by_heart = Fake(lambda prompts, seeds: train.pictures[[of_caption[p] for p in prompts]])
     found = variety.copies(by_heart, train, SETTINGS, n=20)
     assert all(share.right == share.n == 20 for share in found.values())
-    grey = drawing(lambda prompts, seeds: torch.zeros(len(prompts), 3, 64, 64))
+    grey = Fake(lambda prompts, seeds: torch.zeros(len(prompts), 3, 64, 64))
     assert all(share.right == 0 for share in variety.copies(grey, train, SETTINGS, n=20).values())
