@@ -16,6 +16,7 @@ from gensim.models import Word2Vec
 
 from course_lib import word2vec
 from course_lib.datasets import corpus
+from course_lib.vocabulary import as_numbers, count_words
 from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors, answered, questions
 
 WIDTH, WINDOW, NEGATIVES, SAMPLE, LR, AT_MOST = 100, 5, 5, 1e-3, 0.025, 20_000
@@ -30,8 +31,8 @@ def timed(run: Callable[[], object]) -> tuple[float, float]:
 
 def ours(sentences: list[list[str]], epochs: int) -> tuple[WordVectors, tuple[float, float]]:
     """Our vectors and the time that reading took; counting words is not in it."""
-    vocabulary = word2vec.count_words(sentences, at_most=AT_MOST)
-    text = word2vec.as_numbers(sentences, vocabulary)
+    vocabulary = count_words(sentences, at_most=AT_MOST)
+    text = as_numbers(sentences, vocabulary)
     lists = word2vec.new_embeddings(vocabulary, WIDTH)
     options = {"window": WINDOW, "negatives": NEGATIVES, "sample": SAMPLE, "lr": LR}
 

@@ -19,7 +19,8 @@ from course_lib.datasets import corpus, glove
 from course_lib.display.plots import PALETTE, new_figure, show_curves, show_figure, show_heatmap
 from course_lib.display.widgets import choice, explore, text
 from course_lib.files import weights
-from course_lib.word2vec import as_numbers, count_words, from_state, new_embeddings, read
+from course_lib.vocabulary import as_numbers, count_words
+from course_lib.word2vec import from_state, new_embeddings, read
 from course_lib.word_vectors import CAPITALS, FAMILY, WordVectors, answered, questions
 
 # %% [markdown]

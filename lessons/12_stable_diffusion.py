@@ -37,8 +37,8 @@ from course_lib.files.provenance import marks, save_png, says_generated
 from course_lib.metrics.attention_maps import attention_maps, record_attention
 from course_lib.metrics.benchmark import default_settings, measures, shrunk
 from course_lib.metrics.flops import cost
+from course_lib.precision import half_of
 from course_lib.recipes.finetune import diffusion_loss, finetune, prepare
-from course_lib.recipes.precision import half_of
 from course_lib.samplers import guided, times
 
 # %% [markdown]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from course_lib import word2vec
-from course_lib.word2vec import Embeddings, Text, Vocabulary
+from course_lib.vocabulary import Text, Vocabulary, as_numbers, count_words
+from course_lib.word2vec import Embeddings
 
 ANIMALS, PLACES = "cat dog cow hen pig fox".split(), "rome oslo bonn lima kiev bern".split()
 
@@ -22,8 +23,8 @@ def small_text(n=400, seed=0):
 
 def learned(seed=0, epochs=6):
     sentences = small_text()
-    vocabulary = word2vec.count_words(sentences)
-    text = word2vec.as_numbers(sentences, vocabulary)
+    vocabulary = count_words(sentences)
+    text = as_numbers(sentences, vocabulary)
     lists = word2vec.new_embeddings(vocabulary, 16, seed=seed)
     for epoch in range(epochs):
         word2vec.read(lists, text, vocabulary, epoch=epoch, of=epochs, sample=1.0, seed=seed)
@@ -32,29 +33,29 @@ def learned(seed=0, epochs=6):
 
 def test_the_vocabulary_holds_the_commonest_words_first_and_leaves_rare_ones_out():
     sentences = [["a", "b", "a"], ["c", "a", "b"]]
-    vocabulary = word2vec.count_words(sentences, min_count=2)
+    vocabulary = count_words(sentences, min_count=2)
     assert vocabulary.words == ("a", "b")
     assert vocabulary.counts.tolist() == [3, 2]
-    assert word2vec.count_words(sentences, min_count=1, at_most=1).words == ("a",)
+    assert count_words(sentences, min_count=1, at_most=1).words == ("a",)
 
 
 def test_a_text_of_strings_is_told_what_is_wrong():
     with pytest.raises(ValueError, match=r"got 'the cat sat on the mat'.*split\(\)"):
-        word2vec.count_words(["the cat sat on the mat"] * 5)
+        count_words(["the cat sat on the mat"] * 5)
     with pytest.raises(ValueError, match="none of 2 words is seen 5 times"):
-        word2vec.count_words([["cat"], ["dog"]])
+        count_words([["cat"], ["dog"]])
 
 
 def test_a_text_too_short_for_one_line_is_told_so():
     vocabulary = Vocabulary(("a", "b"), torch.tensor([30, 30]))
-    text = word2vec.as_numbers([["a", "b"] * 30], vocabulary)
+    text = as_numbers([["a", "b"] * 30], vocabulary)
     with pytest.raises(ValueError, match="got 60, of which"):
         word2vec.read(word2vec.new_embeddings(vocabulary, 8), text, vocabulary)
 
 
 def test_numbers_skip_unknown_words_and_remember_the_sentence():
     vocabulary = Vocabulary(("a", "b"), torch.tensor([3, 2]))
-    text = word2vec.as_numbers([["a", "x", "b"], ["x"], ["b"]], vocabulary)
+    text = as_numbers([["a", "x", "b"], ["x"], ["b"]], vocabulary)
     assert text.ids.tolist() == [0, 1, 1]
     assert text.sentence.tolist() == [0, 0, 2]
 
@@ -163,8 +164,8 @@ def test_the_same_seed_gives_the_same_vectors_and_another_seed_others():
 
 def test_every_option_of_reading_changes_what_is_learned():
     sentences = small_text()
-    vocabulary = word2vec.count_words(sentences)
-    text = word2vec.as_numbers(sentences, vocabulary)
+    vocabulary = count_words(sentences)
+    text = as_numbers(sentences, vocabulary)
 
     def once(**options):
         lists = word2vec.new_embeddings(vocabulary, 8)

@@ -18,39 +18,80 @@ MOST = 64  # pictures in one call
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The prompts, and how they are drawn."""
-    parser.add_argument("prompts", nargs="+", metavar="PROMPT", help='as "a red apple"')
-    parser.add_argument("--style", help='noto, "fluent 3d", ...; or none (noto; none with --model)')
-    parser.add_argument("--seed", type=int, default=0, help="of the starting noise (0)")
-    parser.add_argument("--count", type=int, default=1, help="pictures a prompt: seed, seed+1, ...")
-    parser.add_argument("--steps", type=int, help="calls of the UNet (as in the measure)")
-    parser.add_argument("--scale", type=float, help="guidance: how much to heed the prompt")
-    parser.add_argument("--negative", default="", metavar="PROMPT", help="what to move away from")
-    parser.add_argument("--sampler", choices=SAMPLERS, default="ddim")
-    parser.add_argument("--out", type=Path, default=Path("drawing.png"), help="(drawing.png)")
-    parser.add_argument("--gif", action="store_true", help="the steps too, as NAME.gif beside it")
     parser.add_argument(
-        "--zoom", type=int, help="each pixel so many times, 1 to 16 (4; 1 with --model)"
+        "prompts", nargs="+", metavar="PROMPT", help='what to draw, as "a red apple"'
     )
     parser.add_argument(
-        "--model", type=Path, help="a Stable Diffusion 1: a folder, or a .safetensors"
+        "--style",
+        help='drawing style: noto, "fluent 3d", ... or none (default: noto; none with --model)',
     )
-    parser.add_argument("--vae", type=Path, help="another autoencoder for it: a folder or a file")
-    parser.add_argument("--words", type=Path, action="append", default=[], help="textual inversion")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
-        "--lora", action="append", default=[], metavar="FILE:0.8", help="may be given several times"
+        "--count",
+        type=int,
+        default=1,
+        help="pictures per prompt, with seeds seed, seed+1, ... (default: 1)",
     )
     parser.add_argument(
-        "--size", type=int, help="pixels on each side, in steps of 64 (the model's)"
+        "--steps", type=int, help="number of inference steps (default: as in the benchmark)"
     )
-    parser.add_argument("--half", action="store_true", help="in 16 bits: half the memory")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        help="guidance scale: how closely to follow the prompt (default: as in the benchmark)",
+    )
+    parser.add_argument(
+        "--negative",
+        default="",
+        metavar="PROMPT",
+        help="negative prompt: what to avoid (default: none)",
+    )
+    parser.add_argument(
+        "--sampler", choices=SAMPLERS, default="ddim", help="sampler (default: ddim)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("drawing.png"),
+        help="picture file: .png, .jpg or .webp (default: drawing.png)",
+    )
+    parser.add_argument(
+        "--gif", action="store_true", help="also save the steps as an animation, NAME.gif"
+    )
+    parser.add_argument(
+        "--zoom", type=int, help="enlargement, 1 to 16 (default: 4; 1 with --model)"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="Stable Diffusion 1: a folder, or a .safetensors file (default: the course's)",
+    )
+    parser.add_argument("--vae", type=Path, help="another VAE for that model: a folder or a file")
+    parser.add_argument(
+        "--words",
+        type=Path,
+        action="append",
+        default=[],
+        help="textual inversion file; may be given several times",
+    )
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE:0.8",
+        help="LoRA file and strength; may be given several times",
+    )
+    parser.add_argument(
+        "--size", type=int, help="width and height in pixels, in steps of 64 (default: the model's)"
+    )
+    parser.add_argument("--half", action="store_true", help="16-bit weights: half the memory")
 
 
 def run(options: argparse.Namespace) -> int:
     """Draw, write the file, and say what was drawn; with --count a row for each prompt."""
     from course_lib import samplers
     from course_lib.datasets import prompt_vocabulary
-    from course_lib.files import image_files
-    from course_lib.files.provenance import stamp
+    from course_lib.files import image_files, provenance
     from course_lib.metrics import benchmark
 
     _expect_sizes(options)
@@ -82,10 +123,10 @@ def run(options: argparse.Namespace) -> int:
         if options.gif or step.t == -1:
             latents = step.x if step.t == -1 else step.x0
             frames.append(image_files.grid(model.decode(latents), columns, zoom))
-    frames[-1].save(options.out, pnginfo=stamp(prompt="; ".join(captions), seed=options.seed))
+    provenance.save(frames[-1], options.out, prompt="; ".join(captions), seed=options.seed)
     say(f"{len(seeds)} drawn, seed {options.seed}: {options.out}")
     if options.gif:
-        image_files.save_animation(frames, options.out.with_suffix(".gif"))
+        provenance.save_animation(frames, options.out.with_suffix(".gif"))
         say(f"its {len(frames)} steps: {options.out.with_suffix('.gif')}")
     return 0
 
@@ -100,7 +141,7 @@ def chosen_model(options: argparse.Namespace) -> "TextToImage":
     from course_lib.files import pretrained
     from course_lib.formats import loading
     from course_lib.formats.parts import PLAIN, Target
-    from course_lib.recipes.precision import half_of
+    from course_lib.precision import half_of
 
     loras = [strength(text) for text in options.lora]
     target, model = PLAIN, None

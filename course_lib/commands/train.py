@@ -1,4 +1,4 @@
-"""`course train`: a bundled weight made anew by its recipe, in a folder of your own."""
+"""`course train`: train a bundled weight again by its recipe, in a folder of your own."""
 
 import argparse
 import inspect
@@ -11,10 +11,10 @@ Recipe = Callable[..., Path]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The recipe, its length, and where it works."""
-    parser.add_argument("recipe", nargs="?", help="without one, all of them are listed")
-    parser.add_argument("--steps", type=int, nargs="+", help="for recipes that say so in the list")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--out", type=Path, help="the folder to work in (my-weights/RECIPE)")
+    parser.add_argument("recipe", nargs="?", help="name of a recipe (default: list all)")
+    parser.add_argument("--steps", type=int, nargs="+", help="steps per cycle (default: as listed)")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    parser.add_argument("--out", type=Path, help="working folder (default: my-weights/RECIPE)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,6 +1,5 @@
 """Pictures in [-1, 1] as files that any viewer opens: a grid of them, or an animation."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 GAP = 4  # white pixels between two pictures
-STILL = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+STILL = (".png", ".jpg", ".jpeg", ".webp")  # those that can say that they are generated
 
 
 def grid(pictures: Float[Tensor, "n 3 h w"], columns: int, zoom: int = 1) -> Image.Image:
@@ -38,12 +37,6 @@ def expect_place(path: Path) -> None:
     if path.is_dir() or not path.parent.is_dir():
         wrong = f"{path} is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         raise ValueError(f"{wrong}. Give the name of a file in a folder that exists.")
-
-
-def save_animation(frames: Sequence[Image.Image], path: Path) -> None:
-    """A GIF that shows each frame for a seventh of a second, the last for two, for ever."""
-    each = [150] * (len(frames) - 1) + [2000]  # milliseconds
-    frames[0].save(path, save_all=True, append_images=list(frames[1:]), duration=each, loop=0)
 
 
 def to_rgb(picture: Tensor) -> Float[np.ndarray, "h w 3"]:

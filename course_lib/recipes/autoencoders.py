@@ -10,8 +10,8 @@ from course_lib.autoencoder import normalise_latents, vae_loss
 from course_lib.datasets import digits, emoji
 from course_lib.files import weights
 from course_lib.metrics.evaluate import vae_quality
+from course_lib.precision import mixed
 from course_lib.recipes.common import EMOJI_LICENCE, card, cycles, data_hashes, seeded
-from course_lib.recipes.precision import mixed
 from course_lib.toys.digit_autoencoder import DigitVAE
 from course_lib.training import long_run
 

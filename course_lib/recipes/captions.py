@@ -11,9 +11,9 @@ from course_lib.datasets import emoji
 from course_lib.files import weights
 from course_lib.files.atomic import sha256
 from course_lib.metrics.retrieval import embed, recall_at_1
+from course_lib.precision import mixed
 from course_lib.recipes.common import EMOJI_LICENCE, card, data_hashes, seeded
 from course_lib.recipes.contrastive import HardNegativeSampler, encode_text_in_parts, random_affine
-from course_lib.recipes.precision import mixed
 from course_lib.tokenizer import Tokenizer, learn_merges
 from course_lib.training import long_run
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from course_lib.datasets import emoji
 from course_lib.diffusion import add_noise
 from course_lib.files.atomic import sha256
-from course_lib.recipes.precision import half_of, mixed
+from course_lib.precision import half_of, mixed
 from course_lib.text_to_image import TextToImage
 from course_lib.training import long_run
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from course_lib.datasets import fish
 from course_lib.files import weights
 from course_lib.plain_unet import PlainUNet, WithoutSkips
+from course_lib.precision import mixed
 from course_lib.recipes.common import FISH_LICENCE, card, cycles, data_hashes, seeded
-from course_lib.recipes.precision import mixed
 from course_lib.segmentation import iou, segmentation_loss
 
 SEGMENTATION = (8, 24, 64, 96, 96)  # the widths of lesson 02

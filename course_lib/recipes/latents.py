@@ -10,8 +10,8 @@ from course_lib.datasets import emoji
 from course_lib.diffusion import v_loss
 from course_lib.files import weights
 from course_lib.metrics.evaluate import drawn_quality
+from course_lib.precision import mixed
 from course_lib.recipes.common import EMOJI_LICENCE, card, data_hashes, seeded
-from course_lib.recipes.precision import mixed
 from course_lib.training import long_run
 
 

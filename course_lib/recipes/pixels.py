@@ -13,8 +13,8 @@ from course_lib.datasets import fashion
 from course_lib.diffusion import Denoiser, noise_loss
 from course_lib.files import weights
 from course_lib.metrics.frechet import picture_distance
+from course_lib.precision import mixed
 from course_lib.recipes.common import card, data_hashes, seeded
-from course_lib.recipes.precision import mixed
 from course_lib.samplers import Step, clipped, ddim, ddpm, dpm_solver_pp, heun, times
 from course_lib.training import long_run
 from course_lib.unet import pixel_32

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from course_lib.files import weights
+from course_lib.precision import mixed
 from course_lib.recipes.common import FISH_LICENCE, card, data_hashes, seeded
-from course_lib.recipes.precision import mixed
 from course_lib.toys.denoising import (
     Denoiser,
     denoising_loss,

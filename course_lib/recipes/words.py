@@ -12,15 +12,8 @@ from course_lib.datasets import corpus
 from course_lib.files import weights
 from course_lib.files.atomic import atomic
 from course_lib.recipes.common import card
-from course_lib.word2vec import (
-    Embeddings,
-    Text,
-    Vocabulary,
-    as_numbers,
-    count_words,
-    new_embeddings,
-    read,
-)
+from course_lib.vocabulary import Text, Vocabulary, as_numbers, count_words
+from course_lib.word2vec import Embeddings, new_embeddings, read
 from course_lib.word_vectors import CAPITALS, FAMILY, answered, questions
 
 SEEDS, EPOCHS, WINDOW, SAMPLE, LR = (0, 1, 2), 15, 10, 1e-4, 0.05

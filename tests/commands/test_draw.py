@@ -60,7 +60,9 @@ def test_a_picture_says_that_it_is_generated_and_from_what(drawing, tmp_path):
     assert says_generated(tmp_path / "x.png")
     assert marks(tmp_path / "x.png")["Prompt"] == "red apple, noto style"
     assert marks(tmp_path / "x.png")["Seed"] == "3"
-    assert drawing("red apple", out="x.jpg") is not None  # loses the mark, but is no error
+    for ending in ("jpg", "webp"):
+        assert drawing("red apple", out=f"x.{ending}") is not None
+        assert says_generated(tmp_path / f"x.{ending}")
 
 
 def test_every_option_changes_the_picture(drawing):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def drawn(original, tmp_path, monkeypatch):
     """A function that calls `course draw --model` and gives the pixels, or None."""
     monkeypatch.setattr("course_lib.display.notebook.pick_device", lambda: torch.device("cpu"))
-    monkeypatch.setattr("course_lib.recipes.precision.half_of", lambda device: torch.float32)
+    monkeypatch.setattr("course_lib.precision.half_of", lambda device: torch.float32)
 
     def call(*arguments):
         out = tmp_path / "x.png"

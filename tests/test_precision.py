@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib.recipes.precision import CPU, half_of, mixed
+from course_lib.precision import CPU, half_of, mixed
 
 
 @pytest.mark.parametrize(
