@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from datetime import datetime
 from pathlib import Path
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -9,16 +10,24 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The submissions, where the report goes, and the limits of a run."""
-    parser.add_argument("submissions", type=Path, help="a folder or zip; docs/INSTRUCTORS.md")
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the report")
-    parser.add_argument("--lessons", type=lessons_of, default=(), help="02,05 (all handed in)")
-    parser.add_argument("--jobs", type=_at_least_one, default=2, help="notebooks at a time (2)")
-    parser.add_argument("--timeout", type=_seconds, default=60.0, help="seconds a notebook (60)")
-    parser.add_argument("--memory", type=bytes_of, default=3 << 30, help="most a run may use (3G)")
-    parser.add_argument(
-        "--sandbox", choices=("bwrap", "none"), default="bwrap", help="none: with all your rights"
+    add = parser.add_argument
+    add("submissions", type=Path, help="folder or zip of submissions (see docs/INSTRUCTORS.md)")
+    add("--out", type=Path, required=True, help="folder for the report")
+    add("--lessons", type=lessons_of, default=(), help="lessons, as 02,05 (default: all)")
+    add("--roster", type=Path, help="CSV file with the list of the class (default: none)")
+    add("--due", type=due_of, default={}, help="date, or 01=DATE,02=DATE (default: none)")
+    add("--late-penalty", type=_percent, default=0.0, help="per cent per day late (default: 0)")
+    add("--overrides", type=Path, help="CSV file of changes (default: overrides.csv in --out)")
+    add("--jobs", type=_at_least_one, default=2, help="students at a time (default: 2)")
+    add("--timeout", type=_seconds, default=60.0, help="seconds per notebook (default: 60)")
+    add("--memory", type=bytes_of, default=3 << 30, help="memory per student (default: 3G)")
+    add(
+        "--sandbox",
+        choices=("bwrap", "none"),
+        default="bwrap",
+        help="sandbox; none runs the notebooks with all your rights (default: bwrap)",
     )
-    parser.add_argument("--fresh", action="store_true", help="start over, forget what is graded")
+    add("--fresh", action="store_true", help="grade everything again")
 
 
 def lessons_of(text: str) -> tuple[str, ...]:
@@ -33,12 +42,35 @@ def lessons_of(text: str) -> tuple[str, ...]:
     return wanted
 
 
+def due_of(text: str) -> dict[str, datetime]:
+    """Lesson -> when it is due; the lesson "" stands for all. A day alone ends at midnight."""
+    found = {}
+    for part in text.split(","):
+        lesson, _, date = part.strip().rpartition("=")
+        try:
+            when = datetime.fromisoformat(date.strip())
+        except ValueError:
+            wanted = "a date as 2026-01-31 or 2026-01-31T18:00, or 01=DATE,02=DATE"
+            raise argparse.ArgumentTypeError(f"wants {wanted}; got {text!r}") from None
+        if len(date.strip()) == 10:
+            when = when.replace(hour=23, minute=59, second=59)
+        found["".join(lessons_of(lesson)) if lesson else ""] = when.replace(tzinfo=None)
+    return found
+
+
 def bytes_of(text: str) -> int:
     """3 << 30 of "3G". At least 1 GB: torch alone needs some hundred MB."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)B?", text.strip().upper())
     if not found or (size := int(float(found[1]) * _UNITS[found[2]])) < 1 << 30:
         raise argparse.ArgumentTypeError(f"wants a size of at least 1G, as 3G; got {text!r}")
     return size
+
+
+def _percent(text: str) -> float:
+    number = text.strip().removesuffix("%")
+    if not re.fullmatch(r"\d+(\.\d+)?", number) or not 0 <= float(number) <= 100:
+        raise argparse.ArgumentTypeError(f"wants per cent, from 0 to 100; got {text!r}")
+    return float(number) / 100
 
 
 def _at_least_one(text: str) -> int:
@@ -60,17 +92,26 @@ def _seconds(text: str) -> float:
 def run(options: argparse.Namespace) -> int:
     """Grade, and say where the report is. 0 when every notebook has its rows, whatever they say."""
     from course_lib.grading.classroom import Settings, grade
-    from course_lib.grading.pages import UNPROTECTED
+    from course_lib.grading.report.graded import Lateness
+    from course_lib.grading.report.page import UNPROTECTED
 
     protected = options.sandbox != "none"
     if not protected:
         print(f"Warning: {UNPROTECTED}")
     settings = Settings(
-        options.lessons, options.jobs, options.timeout, options.memory, protected, options.fresh
+        options.lessons,
+        options.jobs,
+        options.timeout,
+        options.memory,
+        protected,
+        options.fresh,
+        options.roster,
+        options.overrides,
+        Lateness(options.due, options.late_penalty),
     )
     rows = grade(options.submissions, options.out, settings)
     students = {r.student for r in rows}
     passed = sum(r.status == "passed" for r in rows)
     print(f"{len(students)} students, {passed} of {len(rows)} exercises passed.")
-    print(f"The report: {options.out / 'index.html'}, marks.csv, details.csv, students/")
+    print(f"The report: {options.out / 'index.html'}; marks.csv and the rest stand beside it.")
     return 0

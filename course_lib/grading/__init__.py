@@ -11,5 +11,5 @@ runner.py        asks the reader and the workers
 mark.py          values -> status and points, by the same `judge` that learners meet
 originality.py   what an instructor may want to know besides
 journal.py       what is done already, for the next start
-classroom.py     all of it for a class; tables.py and pages.py write it down
+classroom.py     all of it for a class; report/ writes it down
 """

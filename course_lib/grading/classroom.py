@@ -11,12 +11,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import course_lib
-from course_lib.exercises.exercise import Exercise
-from course_lib.exercises.registry import exercises_of, lessons
-from course_lib.grading import isolation, pages, tables
+from course_lib.checks.registry import exercises_of, lessons
+from course_lib.grading import isolation
 from course_lib.grading.journal import Journal, key_of
 from course_lib.grading.mark import Row, mark
 from course_lib.grading.names import lesson_of_name
+from course_lib.grading.report.graded import Graded, Lateness, Report, override, take_off
+from course_lib.grading.report.roster import Roster, assign, read_roster
+from course_lib.grading.report.write import write_report
 from course_lib.grading.runner import Reader, StudentRuns, on_linux
 from course_lib.grading.sandbox import Stopped
 from course_lib.grading.submissions import HandIns, Student, Submission, collect
@@ -26,7 +28,9 @@ _COURSE = Path(course_lib.__path__[0])
 
 @dataclass(frozen=True)
 class Settings:
-    """How to grade. `lessons` empty: all that were handed in. `memory` in bytes."""
+    """How to grade. `lessons` empty: all that were handed in. `memory` in bytes, `timeout` in
+    seconds. `overrides`: None for overrides.csv in the report's folder.
+    """
 
     lessons: tuple[str, ...] = ()
     jobs: int = 2
@@ -34,6 +38,9 @@ class Settings:
     memory: int = 3 << 30
     protected: bool = True
     fresh: bool = False
+    roster: Path | None = None
+    overrides: Path | None = None
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ def grade(source: Path, out: Path, settings: Settings) -> list[Row]:
             f"the report would lie among the submissions in {source}; put it elsewhere"
         )
     hand_ins = collect(source)
+    roster = read_roster(settings.roster) if settings.roster else Roster()
+    people = assign(hand_ins, roster) if settings.roster else {}
     if settings.protected:
         isolation.program()
     stopped = threading.Event()
@@ -89,9 +98,22 @@ def grade(source: Path, out: Path, settings: Settings) -> list[Row]:
         done |= _run(left, reader, stopped, journal, settings, progress)
     finally:
         reader.close()
-    rows = [row for t in tasks for row in done[t.key]]
-    write(out, rows, exercises, protected=settings.protected)
-    return rows
+    by_student: dict[str, list[Row]] = {}
+    for t in tasks:
+        by_student.setdefault(t.student, []).extend(done[t.key])
+    students = [
+        Graded(s.name, by_student[s.name], s.ids, s.platform, people.get(s.name))
+        for s in hand_ins.students
+    ]
+    report = Report(
+        students, exercises, settings.protected, hand_ins.ignored, hand_ins.notes, roster.header
+    )
+    take_off(report, settings.lateness)
+    overrides = settings.overrides or out / "overrides.csv"
+    if settings.overrides or overrides.exists():
+        override(report, overrides)
+    write_report(out, report)
+    return [row for s in report.students for row in s.rows]
 
 
 def _by_lesson(
@@ -201,24 +223,6 @@ def _mark(
             Row(task.student, e.id, "refused", 0, e.points, words=words[:300], file=file)
             for e in exercises_of(task.lesson)
         ]
-
-
-def write(
-    out: Path, rows: Sequence[Row], exercises: Sequence[Exercise], *, protected: bool
-) -> None:
-    """marks.csv, details.csv, index.html, students/*.html."""
-    tables.write_marks(out / "marks.csv", rows, exercises)
-    tables.write_details(out / "details.csv", rows)
-    folder = out / "students"
-    folder.mkdir(exist_ok=True)
-    tasks = {e.id: e.task for e in exercises}
-    names = list(dict.fromkeys(r.student for r in rows))
-    files = {name: pages.file_name(name) for name in names}
-    for name in names:
-        own = [r for r in rows if r.student == name]
-        pages.write_student(folder / files[name], name, own, tasks, protected=protected)
-    links = {name: f"students/{file}" for name, file in files.items()}
-    pages.write_class(out / "index.html", rows, exercises, links, protected=protected)
 
 
 class _Progress:

@@ -51,6 +51,8 @@ class Row:
     remarks: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     file: str = ""
+    when: str = ""
+    late: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; `from_json` makes a row of them again."""
@@ -85,10 +87,11 @@ def mark(
 ) -> list[Row]:
     """The rows of one lesson, in its order. Never raises for anything that a student did."""
     exercises = exercises_of(lesson)
-    file, notebook = _choose(reader, lesson, submissions)
-    if notebook.error or not submissions:
+    chosen, notebook = _choose(reader, lesson, submissions)
+    file = chosen.file if chosen else ""
+    if notebook.error:
         status: Status = "refused" if submissions else "not found"
-        words = notebook.error or f"there is no notebook of lesson {lesson}"
+        words = notebook.error if submissions else f"there is no notebook of lesson {lesson}"
         return [Row(student, e.id, status, 0, e.points, words=words, file=file) for e in exercises]
     left = timeout
 
@@ -139,6 +142,8 @@ def mark(
                 remarks,
                 tuple(reading.shape),
                 file,
+                chosen.when.isoformat() if chosen and chosen.when else "",
+                bool(chosen and chosen.late),
             )
         )
     return rows
@@ -146,16 +151,16 @@ def mark(
 
 def _choose(
     reader: Reader, lesson: str, submissions: Sequence[Submission]
-) -> tuple[str, ReadNotebook]:
+) -> tuple[Submission | None, ReadNotebook]:
     """The notebook with the most exercises written; of equals the newest, which comes last."""
-    best: tuple[str, ReadNotebook] = ("", ReadNotebook(error="" if not submissions else "empty"))
+    best: tuple[Submission | None, ReadNotebook] = (None, ReadNotebook(error="nothing to read"))
     for one in submissions:
-        if one.refused:
-            read = ReadNotebook(error=one.refused)
-        else:
+        try:
             read = reader.read(one.file, one.content(), (lesson,), lesson)
+        except ValueError as why:
+            read = ReadNotebook(error=f"{why}")
         if best[1].error or (not read.error and read.written >= best[1].written):
-            best = (one.file, read)
+            best = (one, read)
     return best
 
 

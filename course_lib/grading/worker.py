@@ -171,7 +171,7 @@ def _result(exercise: Exercise, cases: Sequence[tuple[Any, ...]], job: Job) -> R
         except BaseException as error:  # KeyboardInterrupt and the like, raised on purpose
             return Result((), failure_of(error))
         if not callable(answer):
-            words = f"{exercise.name} is not a function but of type {type(answer)}"
+            words = f"{exercise.name} is no function but of type {type(answer).__name__}"
             return Result((), Failure("TypeError", words))
         if _is_the_courses(answer):
             own.add(exercise.name)
