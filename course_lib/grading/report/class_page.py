@@ -8,7 +8,7 @@ from statistics import mean, median
 
 from course_lib.grading.mark import Row
 from course_lib.grading.report.graded import Graded, Report, tidy
-from course_lib.grading.report.page import SIGNS, line, page, table, text, write
+from course_lib.grading.report.page import SIGNS, line, page, short, table, text, write
 from course_lib.grading.report.similarity import Pair
 
 _SCRIPT = (Path(__file__).parent / "sort_and_filter.js").read_text(encoding="utf-8")
@@ -56,7 +56,7 @@ def _marks(report: Report, files: dict[str, str]) -> Iterator[str]:
     yield f'<div class="wide marks"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>'
     for student in report.students:
         known = {r.exercise: r for r in student.rows}
-        link = f'<a href="{text(files[student.name])}"><bdi>{text(student.name)}</bdi></a>'
+        link = f'<a href="{text(files[student.name])}"><bdi>{short(student.name)}</bdi></a>'
         cells = [f'<td class="number">{student.points}</td>']
         cells += [f'<td class="number">{student.points_of(n)}</td>' for n in lessons]
         cells += [_cell(known.get(e.id), files[student.name]) for e in report.exercises]
@@ -160,7 +160,7 @@ def _similar(pairs: Sequence[Pair], files: dict[str, str]) -> Iterator[str]:
 def _link(student: str, files: dict[str, str]) -> str:
     if student not in files:
         return text(student)
-    return f'<a href="{text(files[student])}"><bdi>{text(student)}</bdi></a>'
+    return f'<a href="{text(files[student])}"><bdi>{short(student)}</bdi></a>'
 
 
 def _notes(report: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from html import escape
@@ -14,7 +15,7 @@ SIGNS = {
     "error": ("!", "bad"),
     "not attempted": ("o", "none"),
     "not found": ("?", "none"),
-    "timed out": ("⌛", "odd"),
+    "timed out": ("T", "odd"),
     "out of memory": ("M", "odd"),
     "crashed": ("#", "odd"),
     "refused": ("R", "odd"),
@@ -38,12 +39,17 @@ def text(words: object) -> str:
     return escape(clean)
 
 
+def short(name: str) -> str:
+    """A name for a table: text(), cut to 60 characters."""
+    return text(name if len(name) <= 60 else f"{name[:57]}...")
+
+
 def page(title: str, body: Iterable[str], *, protected: bool, script: str = "") -> str:
     """A page that needs nothing from outside and runs no script but `script`."""
     warning = "" if protected else f'<p class="warning">Warning: {escape(UNPROTECTED)}</p>'
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     if script:
-        digest = base64_of(sha256(script.encode()).digest())
+        digest = b64encode(sha256(script.encode()).digest()).decode()
         policy += f"; script-src 'sha256-{digest}'"
     end = f"<script>{script}</script>\n" if script else ""
     return (
@@ -53,13 +59,6 @@ def page(title: str, body: Iterable[str], *, protected: bool, script: str = "") 
         f"<title>{text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{text(title)}</h1>\n{warning}\n" + "\n".join(body) + f"\n{end}</body>\n</html>\n"
     )
-
-
-def base64_of(data: bytes) -> str:
-    """As a page's policy wants it."""
-    from base64 import b64encode
-
-    return b64encode(data).decode()
 
 
 def table(header: Sequence[str], lines: Iterable[str], kind: str = "") -> list[str]:
