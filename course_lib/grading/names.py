@@ -145,7 +145,8 @@ def _student_of(stem: str) -> str:
             if plain == ending:
                 return ""
             if plain.endswith(f"_{ending}"):
-                return _COPY_OF.sub("", stem[: -len(ending)].strip(" _-")).removesuffix("- Copy of")
+                before = re.sub(r"[ _-]*Copy of[ _-]*$", "", stem[: -len(ending)])
+                return before.strip(" _-")
     found = re.fullmatch(r"(.+?)[ _-]+(\d\d)[_-][A-Za-z].*", stem)
     if found and found[2] in lessons():
         return found[1]
