@@ -237,6 +237,7 @@ def _kinds(secret, port):
             "Read-only file system",
         ),
     )
+    yield from _found_in_2026(k, endless, crash, reach, forge, broken)
     wrong = "picture * 2"
     yield from (
         k(
@@ -443,6 +444,225 @@ def _kinds(secret, port):
         ),
         k("training", broken, notebook("while True: pass", RIGHT, "1 / 0"), "passed"),
         k("not-a-function", broken, notebook("negative = 3"), "error", "no function"),
+    )
+
+
+SYSCALL = """
+import ctypes, platform
+libc = ctypes.CDLL(None, use_errno=True)
+arm = platform.machine() == "aarch64"
+def allowed(x86, aarch64, *a):
+    ended = libc.syscall(ctypes.c_long(aarch64 if arm else x86), *a)
+    return ended != -1 or ctypes.get_errno() != 1
+"""
+
+
+def _found_in_2026(k, endless, crash, reach, forge, broken):
+    """What got through an earlier grader, and its relatives: findings of November 2026."""
+    for name, path in {
+        "environment-of-the-first": "/proc/1/environ",
+        "environment-of-the-parent": "/proc/2/environ",
+        "own-environment": "/proc/self/environ",
+        "command-line-of-the-first": "/proc/1/cmdline",
+    }.items():
+        yield k(name, reach, does(f"raise ValueError(open({path!r}).read())"), "error")
+    yield k(
+        "maps-of-the-host",
+        reach,
+        does("import glob\nassert not glob.glob('/root/*') + glob.glob('/home/*/.ssh')"),
+        "passed",
+    )
+    calls = {
+        "keys": "250, 219, 0, -3, 0",
+        "add-a-key": "248, 217, b'user', b'x', b'y', 1, -3",
+        "namespaces": "272, 97, 0x10000000",
+        "shared-memory": "29, 194, 0, 1 << 30, 0o1600",
+        "memory-files": "319, 279, b'x', 0",
+        "debugging": "101, 117, 0, 0, 0, 0",
+        "kernel-programs": "321, 280, 0, 0, 0",
+        "rings": "425, 425, 8, 0",
+        "change-a-time": "280, 88, -100, b'/dev/null', 0, 0",
+    }
+    for name, numbers in calls.items():
+        body = f"assert not allowed({numbers}), 'not isolated'"
+        yield k(f"system-call-{name}", reach, does(body, before=SYSCALL), "passed")
+    yield k(
+        "clone-into-a-namespace",
+        reach,
+        does(
+            "import ctypes, os\nlibc = ctypes.CDLL(None)\n"
+            "pid = libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0)\n"
+            "if pid == 0: os._exit(0)\nassert pid < 0, 'not isolated'"
+        ),
+        "passed",
+    )
+    for name, line in {
+        "flock": "fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "shared-lock": "fcntl.lockf(f, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+    }.items():
+        body = f"import fcntl, course_lib\nf = open(course_lib.__file__)\n{line}"
+        yield k(f"locks-a-file-by-{name}", reach, does(body), "error", "not permitted")
+    yield from (
+        k(
+            "threads",
+            endless,
+            does(
+                "import threading, time\n"
+                "for _ in range(500): threading.Thread(target=time.sleep, args=(60,)).start()"
+            ),
+            "",
+        ),
+        k("forks", endless, does("import os\nwhile True: os.fork()"), ""),
+        k(
+            "shared-memory-files",
+            endless,
+            does(
+                "import mmap, os\nkept = []\nfor i in range(20):\n"
+                "    f = os.open(f'/dev/shm/{i}', os.O_CREAT | os.O_RDWR)\n"
+                "    os.write(f, bytes(20 * 10**6))"
+            ),
+            "error",
+            "No space left",
+        ),
+        k(
+            "empty-texts",
+            forge,
+            does(
+                "import json, os, struct\n"
+                "leaf = ['array', '<U1', '', '<U0', [64_000_000]]\n"
+                "case = {'values': [leaf] * 12, 'arguments': [], 'printed': '', 'failure': None}\n"
+                "head = json.dumps({'setup': None, 'own': False, 'cases': [case] * 2}).encode()\n"
+                "os.write(3, b'course1\\n' + struct.pack('<I', len(head)) + head)\nos._exit(0)"
+            ),
+            "refused",
+            "more values than bytes",
+        ),
+        k(
+            "a-header-of-lists",
+            forge,
+            does(
+                "import os, struct\nhead = b'[' + b'[],' * 600_000 + b'[]]'\n"
+                "os.write(3, b'course1\\n' + struct.pack('<I', len(head)) + head)\nos._exit(0)"
+            ),
+            "refused",
+        ),
+        k(
+            "forges-a-remark",
+            forge,
+            does(
+                "import json, os, struct\n"
+                "head = json.dumps({'setup': None, 'own': ['the best of all'], 'cases': []})\n"
+                "head = head.encode()\n"
+                "os.write(3, b'course1\\n' + struct.pack('<I', len(head)) + head)\nos._exit(0)"
+            ),
+            "refused",
+            "expected true or false",
+        ),
+        k(
+            "hooks-the-worker",
+            forge,
+            notebook(
+                "import course_lib.grading.worker as w\nreal = w.observe\n"
+                "w.observe = lambda e, a, c: real(e, e.reference, c)",
+                "def negative(picture):\n    w\n    return picture",
+            ),
+            "passed",
+            remark="reaches into the course's checks",
+        ),
+        *(
+            k(f"own-function-{name}", forge, notebook(*cells), "passed", remark=remark)
+            for name, remark, cells in (
+                (
+                    "by-thread",
+                    "Thread",
+                    [
+                        "import threading\nfrom course_lib.checks.ch00 import negative as n",
+                        "def negative(picture):\n    out = []\n    t = threading.Thread(target="
+                        "lambda: out.append(n(picture)))\n    t.start()\n    t.join()\n"
+                        "    return out[0]",
+                    ],
+                ),
+                (
+                    "by-source",
+                    "getsource",
+                    [
+                        "import inspect, course_lib.checks.ch00 as c",
+                        "def negative(picture):\n    exec(inspect.getsource(c.negative), vars(c))\n"
+                        "    return vars(c)['negative'](picture)",
+                    ],
+                ),
+                (
+                    "by-file",
+                    "open",
+                    [
+                        "import course_lib",
+                        "def negative(picture):\n    open(course_lib.__file__).read()\n"
+                        "    return -picture",
+                    ],
+                ),
+                (
+                    "by-code",
+                    "__code__",
+                    [
+                        "from course_lib.checks.ch00 import negative as n",
+                        "def negative(picture):\n    negative.__code__\n    return n(picture)",
+                    ],
+                ),
+                (
+                    "unwatched",
+                    "setprofile",
+                    [
+                        "import sys\nfrom course_lib.checks.ch00 import negative as n",
+                        "def negative(picture):\n    sys.setprofile(None)\n    return n(picture)",
+                    ],
+                ),
+            )
+        ),
+        k(
+            "nested-ifs",
+            broken,
+            notebook(
+                "\n".join(" " * i + "if 1:" for i in range(40)) + "\n" + " " * 40 + "x = 1", RIGHT
+            ),
+            "passed",
+        ),
+        k(
+            "many-stubs",
+            broken,
+            notebook("\n".join(f"def x{i}(): ..." for i in range(5000)), RIGHT),
+            "passed",
+        ),
+        k(
+            "many-names",
+            broken,
+            notebook("\n".join(f"x{i} = x{i + 1}" for i in range(20_000)), RIGHT),
+            "passed",
+        ),
+        k("a-long-sum", broken, notebook("x = " + "1 + " * 50_000 + "1", RIGHT), ""),
+        k(
+            "large-outputs",
+            broken,
+            notebook(RIGHT)[:-1] + b', "x": "' + b"y" * 40_000_000 + b'"}',
+            "passed",
+        ),
+        k(
+            "odd-cell",
+            broken,
+            notebook(RIGHT).replace(b'"cells": [', b'"cells": [3, {"a": 1}, '),
+            "passed",
+        ),
+        k(
+            "stub-below-a-block",
+            broken,
+            notebook(RIGHT.replace("    return", "    if True:\n        return") + "\n    ..."),
+            "passed",
+        ),
+        k(
+            "turns-the-text",
+            forge,
+            does("raise ValueError('\u202egnp.exe')"),
+            "error",
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 Where bubblewrap cannot run these tests fail, in its own words: without it nothing here is proven.
 """
 
+import base64
 import csv
 import hashlib
 import os
@@ -155,10 +156,13 @@ LAYOUTS += ["=HYPERLINK(1)", "<b>bold"]
 def test_each_kind_gets_its_row(graded, name):
     by_student, kinds, *_ = graded
     kind, row = kinds[name], by_student[name]["00.negative"]
-    assert row.status == kind.status, row
+    if kind.status:
+        assert row.status == kind.status, row
     assert kind.words in row.words
     assert kind.remark in "; ".join(row.remarks)
-    assert row.points == (row.of if kind.status == "passed" else 0)
+    assert row.points == (row.of if row.status == "passed" else 0)
+    assert "42" not in row.words or kind.family != "reads or writes what is not its own"
+    assert "GRADING_SECRET" not in row.words + row.printed
 
 
 def test_the_corpus_is_as_large_as_it_should_be(graded):
@@ -269,12 +273,12 @@ def test_marks_have_a_header_and_a_row_for_each_student(graded):
     with (report / "marks.csv").open(encoding="utf-8-sig", newline="") as f:
         header, *lines = csv.reader(f)
     ids = [e.id for lesson in ("00", "01") for e in exercises_of(lesson)]
-    assert header == ["student", "points", *ids]
+    assert header == ["student", "points", "lesson 00", "lesson 01", *ids]
     assert len(lines) == len(by_student)
-    for student, points, *each in lines:
+    for student, points, zero, one, *each in lines:
         rows = by_student[student.removeprefix("'")]
         assert [int(n) for n in each] == [r.points for r in rows.values()]
-        assert int(points) == sum(map(int, each))
+        assert int(points) == int(zero) + int(one) == sum(map(int, each))
 
 
 @pytest.mark.parametrize("name", ["marks.csv", "details.csv"])
@@ -290,12 +294,13 @@ class _Tags(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.text, self.meta, self.links = "", [], []
+        self.text, self.meta, self.links, self.scripts = "", [], [], 0
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        assert tag not in ("script", "iframe", "img", "link", "object", "form", "b"), tag
+        assert tag not in ("iframe", "img", "link", "object", "form", "b"), tag
+        self.scripts += tag == "script"
         for name, value in attrs:
             assert not name.startswith("on")
             if name == "href":
@@ -317,16 +322,27 @@ def test_pages_are_self_contained_escaped_and_fit_a_phone(graded):
         tags = _Tags(source)
         assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in tags.meta
         assert not re.search(r"https?:|@import|url\(", source)
+        policy = next(m["content"] for m in tags.meta if "default-src" in m.get("content", ""))
+        if page.name == "index.html":
+            (script,) = re.findall(r"<script>(.*?)</script>", source, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            assert f"script-src 'sha256-{digest}'" in policy
+        assert tags.scripts == ("script-src" in policy) == (page.name == "index.html")
         assert "without a sandbox" not in source
         for link in tags.links:
-            assert (report / link).resolve().parent == (report / "students").resolve()
-            assert (report / link).is_file()
+            file, _, anchor = link.partition("#")
+            if file:
+                assert (report / file).resolve().parent == (report / "students").resolve()
+                assert f'id="{anchor}"' in (report / file).read_text(encoding="utf-8") or not anchor
+            else:
+                assert f'id="{anchor}"' in source
 
 
 def test_the_class_page_says_what_was_hard_and_why(graded):
     text = _Tags((graded[2] / "index.html").read_text(encoding="utf-8")).text
-    hardest = re.findall(r"0[01]\.\w+", text)[0]
+    hardest = re.findall(r"0[01]\.\w+", text.partition("The hardest first")[2])[0]
     assert hardest.startswith("01.")  # four students wrote lesson 01, dozens lesson 00
+    assert text.index("Marks") < text.index("The hardest first") < text.index("and the other way")
     assert "00.negative: as if from 0 to 1" in text
     assert "calls the course's own negative" in text
 

@@ -81,7 +81,7 @@ def file_names(students: Sequence[str]) -> dict[str, str]:
     for student in students:
         plain = re.sub(r"[^\w.-]+", "_", student, flags=re.ASCII).strip("._")[:60]
         digest = sha256(student.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        if plain != student or plain.casefold() in used or _RESERVED.fullmatch(plain):
+        if not plain or plain != student or plain.casefold() in used or _RESERVED.fullmatch(plain):
             plain = f"{plain or 'student'}-{digest}"
         used.add(plain.casefold())
         names[student] = f"{plain}.html"
