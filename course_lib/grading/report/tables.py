@@ -108,6 +108,8 @@ def write_feedback(path: Path, report: Report, pages: dict[str, Path]) -> None:
             for file in dict.fromkeys(r.file for r in s.rows if r.file):
                 parts = [p for p in PurePosixPath(file).parts if p not in ("/", "..", ".")]
                 name = str(PurePosixPath(*parts).with_suffix(".html"))
+                if name in archive.namelist():
+                    name = f"{name[:-5]}-{len(archive.namelist())}.html"
                 archive.writestr(
                     name.encode("utf-8", "replace").decode(), pages[s.name].read_bytes()
                 )
