@@ -241,9 +241,7 @@ def test_two_hundred_students_and_all_exercises(tmp_path):
     write_report(tmp_path, Report(students, everything, ignored=[("a.pdf", "it is no notebook")]))
     source = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(source) < 4_000_000
-    assert (
-        source.index(">Marks</h2>") < source.index(">Exercises</h2>") < source.index(">Mistakes<")
-    )
+    assert source.index(">Marks</h2>") < source.index(">Exercises</h2>")
     before_more = source[source.index(">Mistakes</h2>") : source.index(" more</summary>")]
     first_ten = before_more.partition("<details>")[0].partition("<tbody>")[2]
     assert first_ten.count("<tr>") == 10

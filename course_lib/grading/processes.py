@@ -2,19 +2,11 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 _PROC = Path("/proc")
 _COUNTED = ("Pss_Anon:", "Pss_Shmem:")  # a page shared by two forks counts half for each
-
-
-@dataclass(frozen=True)
-class Usage:
-    """How many processes and threads, and their memory in bytes beyond pages of files."""
-
-    threads: int
-    memory: int
 
 
 def family(root: int) -> set[int]:
@@ -33,10 +25,14 @@ def family(root: int) -> set[int]:
     return found
 
 
-def usage(root: int) -> Usage:
-    """The usage of a family."""
-    pids = family(root)
-    return Usage(sum(_field(p, 17) for p in pids), sum(_memory(p) for p in pids))
+def threads_of(pids: Iterable[int]) -> int:
+    """Their processes and threads together."""
+    return sum(_field(pid, 17) for pid in pids)
+
+
+def memory_of(pids: Iterable[int]) -> int:
+    """Their memory in bytes, beyond pages of files."""
+    return sum(_memory(pid) for pid in pids)
 
 
 def kill_family(root: int) -> None:

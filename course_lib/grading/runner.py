@@ -173,7 +173,7 @@ def _most_processes(protected: bool) -> int:
     """The kernel's own ceiling, above the one that is watched from outside."""
     version = tuple(int(n) for n in Path("/proc/sys/kernel/osrelease").read_text().split(".")[:2])
     alone = protected and version >= _COUNTED_PER_SANDBOX
-    return 2 * MOST_THREADS + (0 if alone else threads_on_this_machine())
+    return MOST_THREADS + 16 + (0 if alone else threads_on_this_machine())
 
 
 def _outcome(answer: bytes) -> Outcome:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from course_lib.grading import isolation
 from course_lib.grading.messages import LENGTH
-from course_lib.grading.processes import first_to_go, kill_family, usage
+from course_lib.grading.processes import family, first_to_go, kill_family, memory_of, threads_of
 
 MOST_THREADS = 64  # of all processes of a sandbox together
 MOST_ANSWER = 80_000_000  # bytes
@@ -88,6 +88,9 @@ class Sandbox:
         os.close(writing)
         with_filter = reading if isolation.filter_program() else None
         before = isolation.command(with_filter) if self._protected else []
+        self._group = isolation.process_group(MOST_THREADS + 32) if self._protected else None
+        if self._group:
+            before = [*isolation.into_group(self._group), *before]
         self._errors = tempfile.TemporaryFile()
         try:
             for attempt in range(_START_TRIES):
@@ -165,14 +168,15 @@ class Sandbox:
         return answer
 
     def _look(self) -> None:
-        used = usage(self._process.pid)
-        if used.memory > self._memory:
-            raise Ended("out of memory", f"it used more than {self._memory / 2**30:.1f} GB")
-        if used.threads > MOST_THREADS:
+        pids = family(self._process.pid)
+        if threads_of(pids) > MOST_THREADS:
             raise Ended("refused", f"it started more than {MOST_THREADS} processes or threads")
+        if memory_of(pids) > self._memory:
+            raise Ended("out of memory", f"it used more than {self._memory / 2**30:.1f} GB")
 
     def close(self) -> None:
         """End it, with every process that came from it."""
+        self._process.kill()  # with its first process the kernel ends the whole sandbox
         kill_family(self._process.pid)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -181,6 +185,8 @@ class Sandbox:
         self._process.wait()
         self._errors.close()
         self._folder.cleanup()
+        if self._group:
+            isolation.remove_group(self._group)
 
     def __enter__(self) -> "Sandbox":
         return self

@@ -512,7 +512,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
             ),
             "",
         ),
-        k("forks", endless, does("import os\nwhile True: os.fork()"), ""),
+        k("forks", endless, does("import os\nfor _ in range(9): os.fork()\nos.wait()"), ""),
         k(
             "shared-memory-files",
             endless,
