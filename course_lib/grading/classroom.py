@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import course_lib
-from course_lib.checks.registry import exercises_of, lessons
+from course_lib.exercises.registry import exercises_of, lessons
 from course_lib.grading import isolation
 from course_lib.grading.journal import Journal, key_of
 from course_lib.grading.mark import Row, mark

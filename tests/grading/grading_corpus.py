@@ -367,7 +367,8 @@ def _kinds(secret, port):
             "the-courses-own-in-hiding",
             forge,
             does(
-                "import importlib\nm = importlib.import_module('course' + '_lib.checks' + '.ch00')",
+                "import importlib\n"
+                "m = importlib.import_module('course' + '_lib.exercises' + '.lesson_00')",
                 "getattr(m, 'neg' + 'ative')(picture)",
             ),
             "passed",
@@ -576,7 +577,8 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                     "by-thread",
                     "Thread",
                     [
-                        "import threading\nfrom course_lib.checks.ch00 import negative as n",
+                        "import threading\n"
+                        "from course_lib.exercises.lesson_00 import negative as n",
                         "def negative(picture):\n    out = []\n    t = threading.Thread(target="
                         "lambda: out.append(n(picture)))\n    t.start()\n    t.join()\n"
                         "    return out[0]",
@@ -586,7 +588,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                     "by-source",
                     "getsource",
                     [
-                        "import inspect, course_lib.checks.ch00 as c",
+                        "import inspect, course_lib.exercises.lesson_00 as c",
                         "def negative(picture):\n    exec(inspect.getsource(c.negative), vars(c))\n"
                         "    return vars(c)['negative'](picture)",
                     ],
@@ -604,7 +606,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                     "by-code",
                     "__code__",
                     [
-                        "from course_lib.checks.ch00 import negative as n",
+                        "from course_lib.exercises.lesson_00 import negative as n",
                         "def negative(picture):\n    negative.__code__\n    return n(picture)",
                     ],
                 ),
@@ -612,7 +614,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                     "unwatched",
                     "setprofile",
                     [
-                        "import sys\nfrom course_lib.checks.ch00 import negative as n",
+                        "import sys\nfrom course_lib.exercises.lesson_00 import negative as n",
                         "def negative(picture):\n    sys.setprofile(None)\n    return n(picture)",
                     ],
                 ),

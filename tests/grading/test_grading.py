@@ -18,12 +18,12 @@ import pytest
 import torch
 from grading_corpus import RIGHT, STUB, WRONG, notebook
 
-from course_lib.checks.code_slice import Notebook
-from course_lib.checks.exercise import plain_call
-from course_lib.checks.observe import Failure, Leaf, Observed, leaves, observe
-from course_lib.checks.registry import all_exercises, find
 from course_lib.cli import main
 from course_lib.commands.grade import bytes_of, lessons_of
+from course_lib.exercises.code_slice import Notebook
+from course_lib.exercises.exercise import plain_call
+from course_lib.exercises.observe import Failure, Leaf, Observed, leaves, observe
+from course_lib.exercises.registry import all_exercises, find
 from course_lib.grading import classroom, isolation, originality
 from course_lib.grading.classroom import Settings, grade
 from course_lib.grading.mark import Row
@@ -34,7 +34,7 @@ from course_lib.grading.sandbox import Sandbox
 from course_lib.grading.serialization import MAGIC, Result, pack, unpack
 from course_lib.grading.submissions import collect
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NEGATIVE = find("00.negative")
 
 # --- serialization ---
@@ -202,8 +202,11 @@ CONV2D = find("01.conv2d")
             "calls",
         ),
         ("import course_lib.convolution\nconv2d = course_lib.convolution.conv2d", "calls"),
-        ("import course_lib.checks.ch01 as c\ndef conv2d(a, b): return c.x(a, b)", "checks"),
-        ("def conv2d(a, b): return __import__('course_lib.checks.ch01')", "checks"),
+        (
+            "import course_lib.exercises.lesson_01 as c\ndef conv2d(a, b): return c.x(a, b)",
+            "checks",
+        ),
+        ("def conv2d(a, b): return __import__('course_lib.exercises.lesson_01')", "checks"),
         ("import sys\ndef conv2d(a, b): return sys._getframe().f_back", "surroundings"),
         ("from course_lib.convolution import conv2d\ndef conv2d(a, b): return a @ b", ""),
         (
@@ -543,13 +546,13 @@ def test_sizes_and_lessons_are_read_with_care(capsys):
 
 
 def test_the_table_of_exercises_is_up_to_date(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["list_exercises.py", "--check"])
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--check"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "tools" / "list_exercises.py"), run_name="__main__")
-    assert ended.value.code == 0, "python tools/list_exercises.py makes it anew"
+        runpy.run_path(str(ROOT / "tools" / "authoring" / "tables.py"), run_name="__main__")
+    assert ended.value.code == 0, "python tools/authoring/tables.py writes it again"
 
 
 def test_probes_take_nothing_from_outside():
     """A probe is a plain call, or a function of the lesson's checks: the sandbox imports it."""
     for e in all_exercises():
-        assert e.probe is plain_call or e.probe.__module__.startswith("course_lib.checks.")
+        assert e.probe is plain_call or e.probe.__module__.startswith("course_lib.exercises.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from course_lib.checks.exercise import Exercise
+from course_lib.exercises.exercise import Exercise
 from course_lib.grading.mark import Row
 from course_lib.grading.report.roster import Person
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from course_lib.checks.exercise import Exercise
+from course_lib.exercises.exercise import Exercise
 from course_lib.grading.mark import Row
 from course_lib.grading.report.graded import Graded, Report, tidy
 from course_lib.grading.report.page import SIGNS, page, text, write

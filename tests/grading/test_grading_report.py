@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from course_lib.checks.code_slice import Notebook
-from course_lib.checks.registry import all_exercises, exercises_of, find
+from course_lib.exercises.code_slice import Notebook
+from course_lib.exercises.registry import all_exercises, exercises_of, find
 from course_lib.grading import originality
 from course_lib.grading.mark import Row
 from course_lib.grading.report.graded import Graded, Lateness, Report, override, take_off
