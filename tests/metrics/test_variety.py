@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from course_lib.cli import main
 from course_lib.datasets import emoji
+from course_lib.files import pretrained
 from course_lib.metrics import variety
 from course_lib.metrics.benchmark import Settings
 from course_lib.text_to_image import TextToImage
@@ -75,3 +77,21 @@ def test_copies_are_found_and_grey_paper_is_none(train):
     assert all(share.right == share.n == 20 for share in found.values())
     grey = Fake(lambda prompts, seeds: torch.zeros(len(prompts), 3, 64, 64))
     assert all(share.right == 0 for share in variety.copies(grey, train, SETTINGS, n=20).values())
+
+
+def test_the_command_asks_wordings_compositions_and_variety(monkeypatch, capsys):
+    asked = []
+
+    def grey(prompts, seeds):
+        asked.extend(prompts)
+        return torch.zeros(len(prompts), 3, 64, 64)
+
+    monkeypatch.setattr(pretrained, "load_pretrained", lambda: Fake(grey))
+    measures = ["wordings", "compositions", "variety"]
+    assert main(["evaluate", *measures, "--split", "validation", "--every", "25"]) == 0
+    out = capsys.readouterr().out
+    for title in ("held-out wordings", "validation_colours", "validation_pairs", "another style"):
+        assert title in out
+    assert out.count("0.00 (0.00-") > 8
+    assert "mean of the shares              0.00" in out
+    assert sum(text.endswith(" style") for text in asked) > 0.8 * len(asked) - 30
