@@ -1,75 +1,52 @@
-"""From a fresh clone to a running course, in one command. Needs Python 3.11 to 3.13, no more.
+"""From a fresh copy of the course to a running one, in one command.
 
     python tools/start.py lab            make .venv, install the course, open it in JupyterLab
     python tools/start.py test           the same with the tools for testing, then run every test
     python tools/start.py install        with these tools too, then stop and say where Python is
 
-What follows the word goes to `course lab` or to pytest. The environment is made once, and anew when
-pyproject.toml changes; $COURSE_VENV puts it elsewhere. pip's own settings count: on Linux without
-an NVIDIA GPU, PIP_EXTRA_INDEX_URL with the address of torch's CPU wheels (README) saves 4 GB.
+What follows the word goes to `course lab` or to pytest. The environment is made once, again when
+it no longer works, and brought up to date when pyproject.toml changes; $COURSE_VENV puts it
+elsewhere. uv makes it where there is one, otherwise pip, whose own settings count.
 """
 
-import hashlib
+# Any Python can read this file, also one that is far too old, to say so: so no annotations here.
 import os
-import subprocess
+import re
 import sys
-import venv
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-EVERY_TEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
-LAB = ["-m", "course_lib.cli", "lab"]
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def main(arguments: list[str]) -> int:
-    """Prepare the environment, then go on in it; the exit code is that of what ran."""
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        print(
-            f"The course needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}. "
-            "Install one of them beside it and name it: python3.13 tools/start.py lab; on Windows: "
-            "py -3.13 tools/start.py lab."
-        )
-        return 2
-    if not arguments or arguments[0] not in ("lab", "test", "install"):
-        print(__doc__)
-        return 2
-    goal, *rest = arguments
-    python = environment("lab" if goal == "lab" else "test")
-    if goal == "install":
-        print(python)
-        return 0
-    command = LAB if goal == "lab" else EVERY_TEST
-    folder = Path.cwd() if goal == "lab" else ROOT
-    try:
-        return subprocess.run([str(python), *command, *rest], cwd=folder, check=False).returncode
-    except KeyboardInterrupt:  # how JupyterLab is stopped
-        return 0
+def minor_versions(root=ROOT):
+    """The second numbers of the Pythons that fit: [11, 12, 13] for requires-python >=3.11,<3.14."""
+    with open(os.path.join(root, "pyproject.toml"), "rb") as settings:
+        text = settings.read().decode("utf-8")
+    first, beyond = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', text).groups()
+    return list(range(int(first), int(beyond)))
 
 
-def environment(extra: str) -> Path:
-    """The Python of the virtual environment, with the course and one of its extras installed."""
-    folder = Path(os.environ.get("COURSE_VENV", ROOT / ".venv"))
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    settings = (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
-    stamp = folder / f"installed-{extra}-{hashlib.sha256(settings).hexdigest()[:12]}"
-    if python.exists() and stamp.exists():
-        return python
-    print(f"Preparing {folder}: this takes some minutes, once.", flush=True)
-    if not _has_pip(python):
-        venv.create(folder, with_pip=True, clear=python.exists())
-    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]  # somebody who waits sees that it goes on
-    if subprocess.run([*pip, *quiet, "-e", f"{ROOT}[{extra}]"], check=False).returncode:
-        sys.exit("pip could not install the course: its own message is above.")
-    stamp.touch()
-    return python
-
-
-def _has_pip(python: Path) -> bool:
-    """Whether an environment is there, whole: one that was broken off has a Python but no pip."""
-    asked = [str(python), "-m", "pip", "--version"]
-    return python.exists() and subprocess.run(asked, capture_output=True).returncode == 0
+def unfit(version, minors):
+    """A sentence for a Python (3, 8, 18) that does not fit, or ""."""
+    if version[0] == 3 and version[1] in minors:
+        return ""
+    known = ["3." + str(minor) for minor in minors]
+    newest = known[-1]
+    return (
+        "The course needs Python " + ", ".join(known[:-1]) + " or " + newest + "; this is "
+        + ".".join(map(str, version[:3])) + ". Install one of them beside it and name it: python"
+        + newest + " tools/start.py lab; on Windows: py -" + newest + " tools/start.py lab. "
+        "If a `python3` is there, it may be one of them already."
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    problem = unfit(sys.version_info, minor_versions())
+    if problem:
+        print(problem)
+        sys.exit(2)
+    if sys.argv[1:2] not in (["lab"], ["test"], ["install"]):
+        print(__doc__)
+        sys.exit(0 if sys.argv[1:2] == ["--help"] else 2)
+    import environment
+
+    sys.exit(environment.main(sys.argv[1:]))

@@ -22,10 +22,13 @@ BESIDE = {"manifest.json", "README.md"}  # not in the manifest: it cannot hold i
 
 def files() -> dict[str, Path]:
     """Every committed file of data/ but the weights, by its path below data/."""
-    listed = subprocess.run(
-        ["git", "ls-files", "data"], cwd=build_data.ROOT, capture_output=True, text=True, check=True
-    )
-    names = [line.removeprefix("data/") for line in listed.stdout.splitlines()]
+    listed = ["git", "ls-files", "data"]
+    try:
+        found = subprocess.run(listed, cwd=build_data.ROOT, capture_output=True, check=True).stdout
+        names = [line.removeprefix("data/") for line in found.decode().splitlines()]
+    except (OSError, subprocess.CalledProcessError):  # no git, or a copy without its history
+        inside = (f for f in build_data.DATA.rglob("*") if f.is_file())
+        names = [f.relative_to(build_data.DATA).as_posix() for f in inside]
     return {n: build_data.DATA / n for n in names if not n.startswith("weights/")}
 
 

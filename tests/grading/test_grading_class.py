@@ -1,6 +1,6 @@
 """A class of hostile, broken and right notebooks, graded once, every row looked at.
 
-Where bubblewrap cannot run these tests fail, in its own words: without it nothing here is proven.
+Where bubblewrap cannot run these tests are skipped, in its own words: nothing here is proven then.
 """
 
 import base64
@@ -25,6 +25,7 @@ import course_lib
 from course_lib.exercises.registry import all_exercises, exercises_of
 from course_lib.grading.classroom import Settings, grade
 
+pytestmark = pytest.mark.sandbox
 MEMORY = 1 << 30
 ROOT = Path(__file__).parents[2]
 STYLES = {  # three people, three ways to write lesson 01

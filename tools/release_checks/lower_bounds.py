@@ -16,7 +16,7 @@ def oldest(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, str]:
     """Package -> its lower bound, of everything that the course or one of its extras names."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    found = (re.fullmatch(r"([\w.-]+)>=([\d.]+)", r) for group in groups for r in group)
+    found = (re.match(r"([\w.-]+)>=([\d.]+)(;|$)", r) for group in groups for r in group)
     return {m[1]: m[2] for m in found if m}
 
 
