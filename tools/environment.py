@@ -81,11 +81,12 @@ def environment(extra: str) -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     settings = (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode(errors="surrogateescape")
     stamp = folder / f"installed-{extra}-{hashlib.sha256(settings).hexdigest()[:12]}"
-    why, found = state(folder, python)
-    if not why and stamp.exists() and whole(python, stamp, found):
+    fresh = not folder.exists() or not any(folder.iterdir())
+    why, found = ("", {}) if fresh else state(folder, python)
+    if not (fresh or why) and stamp.exists() and whole(python, stamp, found):
         return python
     expect_machine()
-    if why:
+    if fresh or why:
         print(f"Preparing {folder}{why}: this takes some minutes, once.", flush=True)
         make(folder, python)
     else:
@@ -96,9 +97,7 @@ def environment(extra: str) -> Path:
 
 
 def state(folder: Path, python: Path) -> tuple[str, dict]:
-    """Why the environment must be made (again), or ""; and what its Python says of itself."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return " ", {}
+    """Why the environment must be made again, or ""; and what its Python says of itself."""
     if not python.exists():  # also where it is a link to a Python that is gone
         return " again, as its Python is gone", {}
     try:
