@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from course_lib import __version__
+from course_lib.commands.terminal import in_words, show_all_letters
 
 # name -> (its module, what it is for)
 COMMANDS = {
@@ -32,6 +33,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; exit code 0: all is well, 1: not, 2: wrong call, 130: stopped by Ctrl-C."""
+    show_all_letters()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="course", description="Stable Diffusion, by hand.")
     parser.add_argument("--version", action="version", version=f"course {__version__}")
@@ -46,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.")
         return 130
-    except (ValueError, OSError) as error:
-        print(f"course {options.command}: {error}", file=sys.stderr)
+    except Exception as error:
+        if not (words := in_words(error)):
+            raise  # a fault of the course: its traceback helps whoever mends it
+        print(f"course {options.command}: {words}", file=sys.stderr)
         return 1
 
 

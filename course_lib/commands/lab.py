@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,12 +11,13 @@ from pathlib import Path
 from course_lib.files import paths
 from course_lib.files.atomic import atomic, sha256
 
+_USUAL = Path("my-course")
 _COPIED = ".course_notebooks.json"  # file name -> SHA-256 of what was copied
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`folder`, `--no-open` for those who use another editor, and Jupyter's own `--allow-root`."""
-    parser.add_argument("folder", nargs="?", default="my-course", type=Path)
+    parser.add_argument("folder", nargs="?", default=_USUAL, type=Path)
     parser.add_argument("--no-open", action="store_true", help="copy only, open nothing")
     parser.add_argument(
         "--allow-root", action="store_true", help="for JupyterLab: run as root, as in a container"
@@ -26,20 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Copy what is new, open the first lesson."""
     folder: Path = options.folder
+    if folder == _USUAL and Path(_COPIED).exists():
+        folder = Path()  # it was called from inside: not my-course/my-course
     copied, kept = copy_notebooks(folder)
     print(f"Your notebooks are in {folder.resolve()}: {copied} copied, {kept} of yours kept.")
     if options.no_open:
         return 0
     if find_spec("jupyterlab") is None:
+        how = paths.pasted(sys.executable, "-m", "pip", "install", "jupyterlab")
         raise ValueError(
-            f"JupyterLab is not installed. Install it into this Python ({sys.executable}) with "
-            "`python -m pip install jupyterlab`, or open the folder with another editor."
+            "JupyterLab is not installed. Open the folder with another editor, or install it with: "
+            f"{how}"
         )
     first = min((p.name for p in folder.glob("[0-9][0-9]_*.ipynb")), default="")
     address = f"--LabApp.default_url=/lab/tree/{first}"  # in the address that it prints, too
     command = [sys.executable, "-m", "jupyterlab", *([address] if first else [])]
     command += ["--allow-root"] if options.allow_root else []
-    return subprocess.run(command, cwd=folder, check=False).returncode
+    code = subprocess.run(command, cwd=folder, check=False).returncode
+    if code not in (0, -signal.SIGINT, 130):
+        print("JupyterLab ended with an error, above. `course doctor` says what may be broken.")
+    return code
 
 
 def copy_notebooks(folder: Path) -> tuple[int, int]:
@@ -67,10 +74,11 @@ def copy_notebooks(folder: Path) -> tuple[int, int]:
             continue
         if not target.exists() or sha256(target) != wanted:
             with atomic(target) as part:
-                shutil.copyfile(notebook, part)
+                part.write_bytes(notebook.read_bytes())
             copied += 1
         before[notebook.name] = wanted
-    record.write_text(json.dumps(before, indent=1), encoding="utf-8")
+        with atomic(record) as part:  # here, so that a stop costs nobody's work
+            part.write_text(json.dumps(before, indent=1), encoding="utf-8")
     return copied, kept
 
 

@@ -40,7 +40,7 @@ def pick(who: str, split: str, known: tuple[str, ...] = ("train", "validation", 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
     file = folder / "manifest.json"
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing. {mend(folder, 'manifest.json')}")
+        raise FileNotFoundError(f"{file} is missing. {paths.repair(folder, 'manifest.json')}")
     return dict(json.loads(file.read_text(encoding="utf-8"))["files"])
 
 
@@ -49,7 +49,7 @@ def _checked(folder: Path, name: str) -> Path:
     entries = _manifest(folder)
     if name not in entries:
         raise ValueError(f"no bundled file is called {name!r}; there are {', '.join(entries)}")
-    file, wanted, how = folder / name, entries[name], mend(folder, name)
+    file, wanted, how = folder / name, entries[name], paths.repair(folder, name)
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing. {how}")
     data = file.read_bytes()
@@ -66,13 +66,3 @@ def _checked(folder: Path, name: str) -> Path:
             f"damaged on the way. {how}"
         )
     return file
-
-
-def mend(folder: Path, name: str) -> str:
-    """What brings a bundled file back: git in a checkout, pip in an installation."""
-    if (folder.parent / "pyproject.toml").is_file():
-        return f"Mend it with: git -C {folder.parent} checkout -- data/{name}"
-    return (
-        "Mend it with: pip install --force-reinstall --no-deps, followed by what you installed "
-        "the course from the first time"
-    )

@@ -9,7 +9,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from course_lib.files.atomic import atomic, sha256
-from course_lib.files.paths import bundled
+from course_lib.files.paths import bundled, repair
 
 State = dict[str, Tensor]
 Module = TypeVar("Module", bound=nn.Module)
@@ -42,7 +42,7 @@ def load_state(name: str) -> State:
     """
     wanted = card(name)["sha256"]
     path = bundled("data") / "weights" / f"{name}.safetensors"
-    fix = "Get it back with `git checkout -- data/weights`, or install the course again."
+    fix = repair(bundled("data"), f"weights/{name}.safetensors")
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. {fix}")
     data = path.read_bytes()
