@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     if folder == _USUAL and Path(_COPIED).exists():
         folder = Path()  # it was called from inside: not my-course/my-course
     copied, kept = copy_notebooks(folder)
-    print(f"Your notebooks are in {folder.resolve()}: {copied} copied, {kept} of yours kept.")
+    kind = f"{copied} copied, {kept} of yours kept"
+    print(f"Your notebooks are in {folder.resolve()}: {kind}.", flush=True)
     if options.no_open:
         return 0
     if find_spec("jupyterlab") is None:

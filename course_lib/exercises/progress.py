@@ -2,50 +2,54 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
 from course_lib.exercises.registry import exercises_of, lessons
 
-_NAME = ".course_progress.json"
-_unsaved: dict[str, Any] = {}  # where the folder cannot be written: remembered until Python ends
+_NAME = ".course_progress.jsonl"  # a line for each change, so that two notebooks may write at once
+_OLDER = ".course_progress.json"  # one object, until version 0.1
+_unsaved: dict[str, str] = {}  # where the folder cannot be written: remembered until Python ends
 
 
-def _file() -> Path:
-    """In the working folder; $COURSE_PROGRESS names another folder, as the tests do."""
-    return Path(os.environ.get("COURSE_PROGRESS", ".")) / _NAME
+def _folder() -> Path:
+    """The working folder; $COURSE_PROGRESS names another one, as the tests do."""
+    return Path(os.environ.get("COURSE_PROGRESS", "."))
 
 
 def load() -> dict[str, str]:
-    """Exercise id -> its last status ("passed" stays). A spoilt file counts as none."""
+    """Exercise id -> its last status ("passed" stays). Lines that are corrupted count as none."""
+    states: dict[str, str] = {}
+    for name in (_OLDER, _NAME):
+        try:
+            text = (_folder() / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        for line in [text] if name == _OLDER else text.splitlines():
+            _take_in(states, line)
+    return {**states, **{k: v for k, v in _unsaved.items() if states.get(k) != "passed"}}
+
+
+def _take_in(states: dict[str, str], line: str) -> None:
     try:
-        saved = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        saved = {}
-    known = saved if isinstance(saved, dict) else {}
-    return {str(k): str(v) for k, v in {**known, **_unsaved}.items()}
+        found = json.loads(line)
+    except ValueError:
+        return
+    for key, status in found.items() if isinstance(found, dict) else ():
+        if states.get(key) != "passed":
+            states[str(key)] = str(status)
 
 
 def record(exercise_id: str, status: str) -> None:
     """Remember the outcome of a check. What was once passed stays passed."""
-    if load().get(exercise_id) == "passed":
+    if load().get(exercise_id) in ("passed", status):
         return
-    states = {**load(), exercise_id: status}
+    line = f"\n{json.dumps({exercise_id: status})}\n"  # from a line of its own: one may be cut off
     try:
-        _write(json.dumps(states, indent=1, sort_keys=True))
+        descriptor = os.open(_folder() / _NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:  # one call: lines do not mix
+            file.write(line.encode())
     except OSError:
         _unsaved[exercise_id] = status
-
-
-def _write(text: str) -> None:
-    """Whole or not at all: a reader never meets half a file."""
-    target = _file()
-    with tempfile.NamedTemporaryFile(
-        "w", dir=target.parent, prefix=_NAME, delete=False, encoding="utf-8"
-    ) as part:
-        part.write(text)
-    os.replace(part.name, target)
 
 
 def summary(lesson: str) -> None:

@@ -1,7 +1,6 @@
 """Every exercise of the course, present and future: right passes, wrong fails and is told why."""
 
 import ast
-import json
 import re
 import runpy
 import signal
@@ -409,12 +408,12 @@ def test_what_was_passed_stays_passed_and_is_summed_up(said):
 
 @pytest.mark.parametrize("spoilt", ["", "{", "[1, 2]", '"x"', "\x00\xff"])
 def test_a_spoilt_progress_file_counts_as_none(spoilt, tmp_path, said):
-    (tmp_path / ".course_progress.json").write_text(spoilt)
+    (tmp_path / ".course_progress.jsonl").write_text(spoilt)
     summary("00")
     assert "not checked yet" in said()
     check("00.negative", find("00.negative").right[0])
-    assert json.loads((tmp_path / ".course_progress.json").read_text()) == {"00.negative": "passed"}
-    assert [p.name for p in tmp_path.iterdir()] == [".course_progress.json"]
+    assert saved.load() == {"00.negative": "passed"}
+    assert [p.name for p in tmp_path.iterdir()] == [".course_progress.jsonl"]
 
 
 def test_progress_lasts_for_the_session_where_nothing_can_be_written(monkeypatch, said):

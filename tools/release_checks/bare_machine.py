@@ -193,7 +193,8 @@ def lab(folder: Path, place: str, command: str) -> bool:
         if not address:
             print(log.read_text()[-3000:], "\nJupyterLab did not come up.")
             return False
-        print("\n".join(log.read_text().splitlines()[:6]))
+        said = "^(Preparing|Your notebooks|Bringing).*|Jupyter Server .* is running"
+        print("\n".join(m[0] for m in re.finditer(said, log.read_text(), re.MULTILINE)))
         seconds = time.monotonic() - started
         page = fetched(f"{address[1]}/lab?token={address[2]}")
         lesson = fetched(f"{address[1]}/api/contents/01_convolutions.ipynb?token={address[2]}")
