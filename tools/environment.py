@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY_TEST = ["-m", "pytest", "-n", str(min(2, os.cpu_count() or 1)), "--dist", "loadfile"]
-LAB = ["-m", "course_lib.cli", "lab"]
+LAB = ["-P", "-m", "course_lib.cli", "lab"]  # -P: not a course_lib of the working folder
 MADE = "made.json"  # written once the environment has a Python and pip of its own
 # Told by the environment's own Python: its version, and the files of each package that are gone.
 LOOK = """
@@ -92,7 +92,7 @@ def environment(extra: str) -> Path:
     else:
         print(f"Bringing {folder} up to date.", flush=True)
     install(python, ["-e", f"{ROOT}[{extra}]"])
-    stamp.write_text(json.dumps(look(python)["packages"]), encoding="utf-8")
+    stamp.write_text(json.dumps(look(python)), encoding="utf-8")
     return python
 
 
@@ -120,8 +120,9 @@ def whole(python: Path, stamp: Path, found: dict) -> bool:
         wanted = json.loads(stamp.read_text(encoding="utf-8"))
     except ValueError:
         return False
-    missing = {name: v for name, v in wanted.items() if name not in found["packages"]}
-    missing |= {name: found["packages"][name] for name in found["gone"]}
+    missing = {n: v for n, v in wanted["packages"].items() if n not in found["packages"]}
+    lost = (name for name, n in found["gone"].items() if n > wanted["gone"].get(name, 0))
+    missing |= {name: found["packages"][name] for name in lost}
     if not missing:
         return True
     print(f"Repairing {', '.join(sorted(missing))}: files are missing.", flush=True)
@@ -153,21 +154,24 @@ def make(folder: Path, python: Path) -> None:
             f"{folder} is there but is no environment: move it away, or name another folder in the "
             "variable COURSE_VENV."
         )
+    here = sys.executable
+    if Path(sys.prefix).resolve() == folder.resolve():  # called by the very one that is remade
+        here = getattr(sys, "_base_executable", here)
     try:
         if uv() and not subprocess.call(
-            [uv(), "venv", "--quiet", "--seed", "--python", sys.executable, str(folder)]
+            [uv(), "venv", "--quiet", "--seed", "--python", here, str(folder)]
         ):
             pass
         elif find_spec("venv") and find_spec("ensurepip"):
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            subprocess.run([here, "-m", "venv", "--clear", str(folder)], check=True)
         elif find_spec("venv") and find_spec("pip"):  # Debian's Python without python3-venv
-            bare = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)]
+            bare = [here, "-m", "venv", "--clear", "--without-pip", str(folder)]
             subprocess.run(bare, check=True)
-            outer = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+            outer = [here, "-m", "pip", "--python", str(python), "install", "--quiet"]
             subprocess.run([*outer, "pip"], check=True)
         else:
             raise Trouble(
-                f"This Python ({sys.executable}) can make no virtual environment: its parts `venv` "
+                f"This Python ({here}) can make no virtual environment: its parts `venv` "
                 "and `ensurepip` are missing. On Debian and Ubuntu: sudo apt install python3-venv. "
                 "Without sudo: install uv in your own folder (its page has one line for that), and "
                 "give the same command again: the course then uses uv."

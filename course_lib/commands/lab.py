@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-root", action="store_true", help="for JupyterLab: run as root, as in a container"
     )
+    parser.add_argument("--ip", help="for JupyterLab: where it listens; 0.0.0.0 in a container")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     address = f"--LabApp.default_url=/lab/tree/{first}"  # in the address that it prints, too
     command = [sys.executable, "-m", "jupyterlab", *([address] if first else [])]
     command += ["--allow-root"] if options.allow_root else []
+    command += [f"--ServerApp.ip={options.ip}"] if options.ip else []
     code = subprocess.run(command, cwd=folder, check=False).returncode
     if code not in (0, -signal.SIGINT, 130):
         print("JupyterLab ended with an error, above. `course doctor` says what may be broken.")
