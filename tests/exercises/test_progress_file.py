@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from course_lib.checks import progress
+
+from course_lib.exercises import progress
 
 WRITE = """
 import sys
-from course_lib.checks.progress import record
+from course_lib.exercises.progress import record
 print("ready", flush=True)
 sys.stdin.readline()
 for i in range(26):

@@ -8,10 +8,11 @@ import threading
 import time
 
 import pytest
-from course_lib.checks import time_limit
-from course_lib.checks.check import check
-from course_lib.checks.registry import find
-from course_lib.checks.time_limit import TooSlow, within
+
+from course_lib.exercises import time_limit
+from course_lib.exercises.check import check
+from course_lib.exercises.registry import find
+from course_lib.exercises.time_limit import TooSlow, within
 
 
 @pytest.fixture
