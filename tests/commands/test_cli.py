@@ -203,9 +203,9 @@ def test_doctor_names_what_is_missing_spoilt_or_a_pointer(tmp_path, monkeypatch,
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     for words in ("gone is missing", "changed is not the file", "pointer is only a pointer"):
-        assert f"MEND  {tmp_path}/{words}" in out
+        assert f"REPAIR  {tmp_path}/{words}" in out
     assert "weights/unet.safetensors is missing" in out
-    assert "spoilt.json is spoilt" in out
+    assert "spoilt.json is corrupted" in out
     assert "emoji_tokenizer/vocab.json is missing" in out
     assert f"{tmp_path}/good" not in out
 
@@ -222,6 +222,7 @@ def test_doctor_compares_versions_as_numbers(found, well, words, monkeypatch):
 
     monkeypatch.setattr(doctor, "version", version)
     monkeypatch.setattr(doctor, "requires", lambda name: ["torch>=2.9", "x>=9; extra == 'lab'"])
+    monkeypatch.setattr(doctor, "_imported", lambda there: [(True, f"{n} {v}") for n, v in there])
     ((good, line),) = doctor._packages()
     assert good is well
     assert words in line
