@@ -1,5 +1,6 @@
 """A small form of tools/release_checks/colab_check.py: Colab's front end, our own torch."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,10 @@ def test_what_goes_wrong_in_colab_is_said():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Colab is Linux; packages are shared by links")
+@pytest.mark.skipif(
+    not (shutil.which("git") and (ROOT / ".git").exists()),
+    reason="it installs the last commit, and here is no git or no history",
+)
 def test_a_notebook_alone_installs_the_course_changes_no_other_package_and_runs():
     """Needs pip's index, as installing the course does."""
     script = [

@@ -4,8 +4,8 @@
     python tools/release_checks/colab_check.py 00 06 --python PATH    these, on another Python
     python tools/release_checks/colab_check.py 00 --shared            on this Python and its torch
 
-The first cell finds no course and installs it, from the last commit of this checkout in place of
-the repository's address. Afterwards every package that was there must be there as it was; what was
+The first cell finds no course and installs it, from the last commit of this checkout
+in place of the repository's address (in $COURSE_SOURCE). Afterwards every package that was there must be there as it was; what was
 added is said, and taken away again. The environment (on Linux some 6 GB of torch; a CPU index
 spares most of it, README) is kept in ~/.cache/course-colab. `--shared` makes a small one instead.
 """
@@ -31,11 +31,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "authoring"))
-from lesson_source import ROOT, repository
+from lesson_source import ROOT
 
 COLABS = ["ipywidgets==7.7.1", "ipython==7.34.0", "ipykernel==6.17.1"]
 HEAVY = ["numpy==2.1.*", "matplotlib==3.10.*", "torch", "torchvision", "transformers", "einops"]
 HEAVY += ["safetensors", "pillow", "psutil"]
+APT = {"pyparsing": "2.4.7", "six": "1.16.0", "MarkupSafe": "2.0.1"}  # last on Colab's path
 STUB = "google.colab"
 CELL_SECONDS = 900
 
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 def made(interpreter: str, *, shared: bool = False, folder: Path | None = None) -> Path:
     """The Python of an environment such as Colab's, made once. Raises CalledProcessError."""
-    key = hashlib.sha256(f"{interpreter} {shared} {COLABS} {HEAVY}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{interpreter} {shared} {COLABS} {HEAVY} {APT}".encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "course-colab"
     folder = folder or cache / key
     python = folder / "bin" / "python"
@@ -74,8 +75,20 @@ def made(interpreter: str, *, shared: bool = False, folder: Path | None = None) 
         share(site, [re.split(r"[=<>]", name)[0] for name in HEAVY])
     pip(python, "install", *COLABS, *([] if shared else HEAVY))
     _stub(Path(_run(python, "import sysconfig; print(sysconfig.get_path('purelib'))")))
+    _older(
+        folder / "apt", Path(_run(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    )
     (folder / "made").touch()
     return python
+
+
+def _older(apt: Path, site: Path) -> None:
+    """Apt's old copies behind the packages that count, as Colab's /usr/lib/python3/dist-packages."""
+    for name, version in APT.items():
+        info = apt / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True, exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (site / "zz_apt.pth").write_text(f"{apt}\n")
 
 
 def share(site: Path, names: list[str]) -> None:
@@ -161,11 +174,17 @@ def run(python: Path, notebook: Path) -> list[str]:
     command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     words = {"argv": command, "display_name": "Colab", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(words))
-    own = {"JUPYTER_PATH": str(spec.parents[1]), "GIT_CONFIG_COUNT": "1"}
-    own |= {
-        "GIT_CONFIG_KEY_0": f"url.{ROOT.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": repository(),
-    }
+    own = {"JUPYTER_PATH": str(spec.parents[1])}
+    source = notebook.parent / "course.zip"  # what the repository's page gives under main.zip
+    archive = [
+        "git",
+        "archive",
+        "--format=zip",
+        "--prefix=course-main/",
+        f"--output={source}",
+        "HEAD",
+    ]
+    subprocess.run(archive, cwd=ROOT, check=True)
     outer = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     empty = notebook.parent / "content"
@@ -178,7 +197,7 @@ def run(python: Path, notebook: Path) -> list[str]:
             kernel_name="colab",
             allow_errors=True,
             resources={"metadata": {"path": str(empty)}},
-        ).execute(env=inner)
+        ).execute(env=inner | {"COURSE_SOURCE": source.as_uri()})
     except CellTimeoutError as error:
         return [str(error)]
     finally:
