@@ -4,10 +4,11 @@
     python tools/release_checks/colab_check.py 00 06 --python PATH    these, on another Python
     python tools/release_checks/colab_check.py 00 --shared            on this Python and its torch
 
-The first cell finds no course and installs it, from the last commit of this checkout
-in place of the repository's address (in $COURSE_SOURCE). Afterwards every package that was there must be there as it was; what was
-added is said, and taken away again. The environment (on Linux some 6 GB of torch; a CPU index
-spares most of it, README) is kept in ~/.cache/course-colab. `--shared` makes a small one instead.
+The first cell finds no course and installs it, from the last commit of this checkout in place of
+the repository's address (in $COURSE_SOURCE). Afterwards every package that was there must be there
+as it was; what was added is said, and taken away again. The environment (on Linux some 6 GB of
+torch; a CPU index spares most of it, README) is kept in ~/.cache/course-colab. `--shared` makes a
+small one instead.
 """
 
 import argparse
@@ -83,7 +84,7 @@ def made(interpreter: str, *, shared: bool = False, folder: Path | None = None) 
 
 
 def _older(apt: Path, site: Path) -> None:
-    """Apt's old copies behind the packages that count, as Colab's /usr/lib/python3/dist-packages."""
+    """Apt's old copies behind those that count, as in Colab's /usr/lib/python3/dist-packages."""
     for name, version in APT.items():
         info = apt / f"{name}-{version}.dist-info"
         info.mkdir(parents=True, exist_ok=True)
