@@ -43,7 +43,9 @@ def test_an_unknown_name_lists_the_known_ones(layer):
 
 def test_a_missing_file_is_named_with_the_way_to_mend_it(layer, folder):
     (folder / "layer.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"layer.safetensors is missing. (Repair|Install|Download)"):
+    with pytest.raises(
+        FileNotFoundError, match=r"layer.safetensors is missing. (Repair|Install|Download)"
+    ):
         weights.load_state("layer")
 
 
