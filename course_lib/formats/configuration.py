@@ -48,6 +48,11 @@ def account(config: Mapping[str, Any], settings: Settings, where: str) -> None:
             )
 
 
+def plain(config: Mapping[str, Any]) -> Config:
+    """The same settings with lists for tuples, as they are in a config.json."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in config.items()}
+
+
 def one(config: Mapping[str, Any], key: str, default: Any, where: str) -> Any:
     """A setting that is one number, or a list of equal ones. ValueError for different ones."""
     value = config.get(key, default)

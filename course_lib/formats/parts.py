@@ -19,7 +19,7 @@ from course_lib.autoencoder import VAE
 from course_lib.clip import TextTower, from_transformers
 from course_lib.diffusion import PREDICTIONS, Prediction
 from course_lib.formats import configuration
-from course_lib.formats.configuration import Config, account, one
+from course_lib.formats.configuration import Config, account, one, plain
 from course_lib.formats.diffusers_keys import AUTOENCODER, UNET, state_from_diffusers
 from course_lib.formats.tensor_files import State
 from course_lib.schedule import NoiseSchedule, from_betas, linear, scaled_linear, zero_terminal
@@ -47,7 +47,7 @@ def unet(config: Config, state: State, target: Target = PLAIN, where: str = "une
     Raises ValueError for settings that are another function than the course's UNet, and for weights
     that do not fit.
     """
-    where = f"{where}/config.json"
+    config, where = plain(config), f"{where}/config.json"
     expect_channels(config.get("in_channels", 4), config.get("out_channels", 4), where)
     account(config, configuration.UNET, where)
     downs = config.get("down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
@@ -98,7 +98,7 @@ def vae(config: Config, state: State, target: Target = PLAIN, where: str = "vae"
 
     Raises ValueError as `unet` does.
     """
-    where = f"{where}/config.json"
+    config, where = plain(config), f"{where}/config.json"
     account(config, configuration.AUTOENCODER, where)
     widths = tuple(config.get("block_out_channels", [64]))
     for key, block in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoder")):
