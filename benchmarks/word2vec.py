@@ -2,8 +2,8 @@
 
     python benchmarks/word2vec.py [--epochs 2]
 
-The same window, negatives, thinning, learning rate and readings. Prints raw words (before
-thinning) a second by the clock and by processor time, and how many of the 272 analogies have the
+The same window, negatives, subsampling, learning rate and epochs. Prints raw words (before
+subsampling) per second by the clock and by processor time, and how many of the 272 analogies have the
 right word among the first five. Ours should be at least half as fast, and score at least 0.9 times.
 """
 

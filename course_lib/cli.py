@@ -1,7 +1,7 @@
 """The command line: `course lab`, `course check`, `course doctor` and the rest.
 
 A command is a module with `add_arguments(parser)`, which says what it takes, and `run(options)`,
-which gives back an exit code. It is imported only when it is called for, so that `course --help`
+which returns an exit code. It is imported only when it is called for, so that `course --help`
 stays quick.
 """
 

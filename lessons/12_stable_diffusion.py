@@ -227,7 +227,7 @@ show_pictures(
 
 
 # %%
-def drawn(prompts, seeds, guidance_scale=settings.guidance_scale, negative=""):
+def drawn(prompts, seeds, scale=settings.guidance_scale, negative=""):
     """A picture for each prompt and its seed, on the CPU."""
     return draw(boxes, prompts, negative, model.noise(seeds), ts, scale).cpu()
 

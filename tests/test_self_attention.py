@@ -114,9 +114,9 @@ def test_a_head_may_give_another_width_than_it_takes(d_in, d_out, g):
 def test_the_maps_of_a_block_are_those_that_it_uses(g):
     block, x, mask = EncoderBlock(8, 2), torch.randn(2, 5, 8, generator=g), causal_mask(5)
     maps, look = block.weights(x, mask), block.self_attn
-    v = look.to_v(block.norm_look(x)).unflatten(2, (2, 4)).transpose(1, 2)
+    v = look.to_v(block.norm1(x)).unflatten(2, (2, 4)).transpose(1, 2)
     gathered = look.to_out((maps @ v).transpose(1, 2).flatten(2))
-    torch.testing.assert_close(gathered, look(block.norm_look(x), mask))
+    torch.testing.assert_close(gathered, look(block.norm1(x), mask))
 
 
 def test_every_weight_of_a_block_is_used(g):

@@ -177,18 +177,18 @@ def test_the_time_left_of_a_resumed_run_is_that_of_its_own_steps(monkeypatch):
 
 
 def test_a_resumed_run_tells_its_progress_where_it_begins(tmp_path, monkeypatch):
-    begun = []
+    started = []
 
     class Recorded(ProgressBar):
         def __init__(self, steps, done=0, **others):
-            begun.append((steps, done))
+            started.append((steps, done))
             super().__init__(steps, done, **others)
 
     monkeypatch.setattr(training, "ProgressBar", Recorded)
     for steps in (2, 5):
         w = nn.Linear(1, 1)
         long_run(w, lambda g, w=w: w(torch.ones(1, 1)).sum(), tmp_path, steps=steps, lr=1e-3)
-    assert begun == [(2, 0), (5, 2)]
+    assert started == [(2, 0), (5, 2)]
 
 
 @pytest.mark.usefixtures("plain_shapes")

@@ -66,8 +66,8 @@ def find(name: str) -> Recipe:
     """The recipe of this name; ValueError, with what is spelled like it, where there is none."""
     if name in recipes():
         return recipes()[name]
-    begun = [known for known in recipes() if known.startswith(name)]
-    close = begun or get_close_matches(name, recipes(), n=1)
+    starting = [known for known in recipes() if known.startswith(name)]
+    close = starting or get_close_matches(name, recipes(), n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     raise ValueError(f"there is no recipe {name!r:.60}.{meant} There are {', '.join(recipes())}.")
 
@@ -96,13 +96,13 @@ def expect_fresh(folder: Path, *, resume: bool) -> None:
     """Raise ValueError where the folder and --resume do not go together."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; --out wants a folder")
-    begun = folder.is_dir() and any(folder.rglob("checkpoint.safetensors"))
-    if begun and not resume:
+    started = folder.is_dir() and any(folder.rglob("checkpoint.safetensors"))
+    if started and not resume:
         raise ValueError(
-            f"a run has begun in {folder}: add --resume to go on with it, or choose another "
+            f"a run was started in {folder}: add --resume to continue it, or choose another "
             "folder with --out"
         )
-    if resume and not begun:
+    if resume and not started:
         raise ValueError(
             f"there is no checkpoint in {folder} to go on from. Usual cause: another folder, or a "
             "run that was stopped before its first checkpoint; leave --resume out."

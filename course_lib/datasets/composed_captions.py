@@ -58,7 +58,7 @@ def pair_phrases(a: str, b: str, layout: str) -> list[str]:
 
 
 def of_composed(recipe: Recipe, draw: random.Random) -> str:
-    """A training caption of a composed picture, made anew each time."""
+    """A training caption of a composed picture, a new one each time."""
     style = recipe.parts[0].style
     nouns = [_noun(p, c, draw) for p, c in zip(recipe.parts, recipe.colours, strict=True)]
     forms = [with_article(n) for n in nouns]

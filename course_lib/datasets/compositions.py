@@ -132,7 +132,7 @@ def drawn(pictures: Emoji) -> list[Drawn]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one composed picture is made, and so what may be said of it: enough to name it anew.
+    """How one composed picture is made, and so what may be said of it: enough to name it again.
 
     `kind` is one of KINDS; `detail` a colour, a layout, a number or a place.
     """

@@ -19,7 +19,7 @@ _DRESS = re.compile("[\ufe0e\ufe0f\u200d\U0001f3fb-\U0001f3ff]")  # of an emoji:
 
 
 @cache
-def known_words() -> frozenset[str]:
+def known_vocabulary() -> frozenset[str]:
     """Every word of the training captions that says something, and those of the ways to ask."""
     labels = emoji.captions("train")
     texts = [*labels, *captions.WITH_STYLE, *captions.WITHOUT_STYLE, *captions.REQUESTS]
@@ -44,7 +44,7 @@ def unknown_words(prompt: str) -> list[str]:
 
 
 def _word(word: str) -> bool:
-    return all(part in known_words() for part in words(word))
+    return all(part in known_vocabulary() for part in words(word))
 
 
 def _number(number: str, text: str) -> bool:
@@ -82,7 +82,7 @@ def _close(word: str) -> str:
         return " (it reads English only)"
     if word in captions.fillers():
         return " (passed over: it names nothing that can be drawn)"
-    close = get_close_matches(word[: 2 * LONGEST], sorted(known_words()), n=2, cutoff=0.75)
+    close = get_close_matches(word[: 2 * LONGEST], sorted(known_vocabulary()), n=2, cutoff=0.75)
     return f" (known: {', '.join(close)})" if close else ""
 
 

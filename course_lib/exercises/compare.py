@@ -82,8 +82,8 @@ def complaint(wanted: Observed, seen: Observed, tolerance: float) -> str:
         return about_failure(seen.failure)
     if [leaf.kind for leaf in seen.values] == ["None"] != [leaf.kind for leaf in wanted.values]:
         if seen.printed.strip():
-            return "it prints something but gives back nothing. Use `return` in place of `print`."
-        return "it gives back None. Is a `return` missing at the end?"
+            return "it prints something but returns nothing. Use `return` in place of `print`."
+        return "it returns None. Is a `return` missing at the end?"
     if not _leaves_equal(wanted.arguments, seen.arguments, tolerance=0.0):
         return (
             "it changes its input in place, and whoever called it still needs that. Make a "

@@ -1,4 +1,4 @@
-"""Tell an exercise that nobody has begun from one that is wrong."""
+"""Tell an exercise that nobody has started from one that is wrong."""
 
 import ast
 import inspect

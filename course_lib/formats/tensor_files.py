@@ -150,7 +150,7 @@ def _shards(index: Path) -> TensorFiles:
 def save_tensors(state: State, path: Path | str) -> None:
     """Write a safetensors file: first beside its place, then there, whole or not at all.
 
-    So a file that is mapped into memory just now may be written anew. Each tensor is copied into
+    So a file that is mapped into memory just now may be written again. Each tensor is copied into
     one piece, and PyTorch's mark, which some programs ask for, is added.
     """
     path = Path(path)

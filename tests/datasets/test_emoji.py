@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.datasets import emoji, registry
-from tools.data.emoji_pictures import mended
+from tools.data.emoji_pictures import repaired
 from tools.data.emoji_splits import near_pairs
 
 PARTS = ("train", "validation", "test")
@@ -131,7 +131,7 @@ def test_all_loads_in_2_s():
     assert min(seconds) / 2 < 2
 
 
-# What was mended
+# What was repaired
 
 
 def test_tones_go_from_light_to_dark(every):
@@ -389,8 +389,8 @@ def test_mended_swaps_drops_and_refuses():
 
     right = hands(230, 220, 200, 150, 100, 50)
     for given in (right, hands(230, 220, 150, 200, 100, 50)):  # the second: two tones swapped
-        kept = mended("noto", given, rows)
+        kept = repaired("noto", given, rows)
         assert {c: p[0, 0, 0] for c, p in kept.items()} == {c: p[0, 0, 0] for c, p in right.items()}
-    assert list(mended("noto", hands(*[200] * 6), rows)) == ["1F590"]
+    assert list(repaired("noto", hands(*[200] * 6), rows)) == ["1F590"]
     with pytest.raises(ValueError, match="noto: the tones of 1F590-1F3FB are out of order"):
-        mended("noto", hands(230, 220, 200, 100, 150, 50), rows)
+        repaired("noto", hands(230, 220, 200, 100, 150, 50), rows)

@@ -189,8 +189,8 @@ def swallows_everything(x, factor):
     ("answer", "sentence"),
     [
         (forgets, "the factor is never used."),
-        (lambda x, factor: None, "it gives back None. Is a `return` missing"),
-        (prints, "it prints something but gives back nothing"),
+        (lambda x, factor: None, "it returns None. Is a `return` missing"),
+        (prints, "it prints something but returns nothing"),
         (in_place, "it changes its input in place"),
         (lambda x, factor: (factor * x)[0], r"shape should be \(2, 3\), but is \(3,\)"),
         (lambda x, factor: (factor * x).T, r"the axes are the other way round"),

@@ -1,4 +1,4 @@
-"""What is heard is what the cross-attentions used, and listening changes nothing."""
+"""What is recorded is what the cross-attentions used, and recording changes nothing."""
 
 import pytest
 import torch

@@ -137,13 +137,13 @@ def differences(lesson: Lesson) -> list[str]:
     found = []
     for folder, wanted in zip(("solutions", "notebooks"), notebooks(lesson), strict=True):
         name = f"{folder}/{lesson.stem}.ipynb"
-        mend = f"run: python tools/authoring/build_lessons.py {lesson.number}"
+        fix = f"run: python tools/authoring/build_lessons.py {lesson.number}"
         if not (ROOT / name).is_file():
-            found.append(f"{name} is missing; {mend}")
+            found.append(f"{name} is missing; {fix}")
             continue
         there = nbformat.read(ROOT / name, as_version=nbformat.NO_CONVERT)
         if _plain(there) != _plain(wanted):
-            found.append(f"{name} is not what lessons/{lesson.stem}.py gives; {mend}")
+            found.append(f"{name} is not what lessons/{lesson.stem}.py gives; {fix}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The emoji pictures of five packages, brought to 64x64 on white, and mended.
+"""The emoji pictures of five packages, brought to 64x64 on white, and repaired.
 
 Fluent 3D has its medium-light and medium skins swapped; some pictures show another skin than their
 name says, and some show no skin at all.
@@ -20,7 +20,7 @@ Pictures = dict[str, NDArray[np.uint8]]  # by code; each (64, 64, 3)
 
 SIZE = 64
 
-# Found by looking, and by `mended`, which refuses to go on when tones are out of order.
+# Found by looking, and by `repaired`, which refuses to go on when tones are out of order.
 BROKEN = {
     "fluent 3d": tuple(f"1F6B5-{tone}" for tone in ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")),
     "fluent flat": ("1F6C0-1F3FE",),
@@ -89,7 +89,7 @@ def skin(five: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
     return grey[:, differs].mean(axis=1) if differs.sum() > 3 else np.zeros(5)
 
 
-def mended(style: str, pictures: Pictures, rows: list[dict[str, Any]]) -> Pictures:
+def repaired(style: str, pictures: Pictures, rows: list[dict[str, Any]]) -> Pictures:
     """The pictures of a style that are what their names say.
 
     Swaps medium-light and medium where the first is the darker; drops BROKEN, and the tones of
@@ -118,7 +118,7 @@ def mended(style: str, pictures: Pictures, rows: list[dict[str, Any]]) -> Pictur
 
 
 def styles(taken: dict[str, Path], rows: list[dict[str, Any]]) -> dict[str, Pictures]:
-    """The mended pictures of all five styles."""
+    """The repaired pictures of all five styles."""
     google, twitter = (taken[f"emoji-datasource-{name}"] for name in ("google", "twitter"))
     found = {
         "noto": bitmaps(google, "package/img/google/64/", ".png"),
@@ -127,4 +127,4 @@ def styles(taken: dict[str, Path], rows: list[dict[str, Any]]) -> dict[str, Pict
         "fluent flat": fluent_flat(taken["@iconify-json/fluent-emoji-flat"]),
         "openmoji": openmoji(taken["openmoji"]),
     }
-    return {style: mended(style, pictures, rows) for style, pictures in found.items()}
+    return {style: repaired(style, pictures, rows) for style, pictures in found.items()}
