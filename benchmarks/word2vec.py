@@ -3,7 +3,7 @@
     python benchmarks/word2vec.py [--epochs 2]
 
 The same window, negatives, subsampling, learning rate and epochs. Prints raw words (before
-subsampling) per second by the clock and by processor time, and how many of the 272 analogies have the
+subsampling) per second by the clock and by processor time, and how many of 272 analogies have the
 right word among the first five. Ours should be at least half as fast, and score at least 0.9 times.
 """
 
