@@ -18,7 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from course_lib.recipes.precision import half_of
 from safetensors.torch import save_file
 
 from course_lib import autoencoder, clip, unet
@@ -38,6 +37,7 @@ from course_lib.formats.inspect import inspect
 from course_lib.formats.tensor_files import TensorFiles
 from course_lib.metrics.attention_maps import attention_maps, record_attention
 from course_lib.metrics.flops import cost
+from course_lib.precision import half_of
 from course_lib.tokenizer import Tokenizer
 
 HAVE_DIFFUSERS = find_spec("diffusers") is not None and find_spec("transformers") is not None
