@@ -117,8 +117,8 @@ def inputs(side, m, d):
     return torch.zeros(1, 4, side, side), torch.zeros(1, dtype=torch.long), torch.zeros(1, m, d)
 
 
-large = cost(unet.stable_diffusion, lambda: inputs(64, 77, 768), trained=False).work
-little = cost(unet.emoji_latent, lambda: inputs(8, 24, 128), trained=False).work
+large = cost(unet.stable_diffusion, lambda: inputs(64, 77, 768), trained=False).flops
+little = cost(unet.emoji_latent, lambda: inputs(8, 24, 128), trained=False).flops
 print(
     f"one call: {large / 1e9:.0f} GFLOP, {large / little:,.0f} times the course's {little / 1e9:.2f}"
 )
