@@ -157,7 +157,7 @@ def guess_noise(x):
 
 # %%
 def one_fish():
-    """HardNegativeSampler of the same fish, for ever."""
+    """Batches of the same fish, without end."""
     while True:
         yield fish.expand(8, -1, -1, -1)
 
@@ -227,6 +227,7 @@ losses = train(unet.parameters(), [scenes[i] for i in order], loss_of, steps=100
 # on `unet` is that one.
 
 # %%
+from course_lib.files.pretrained import load_denoiser
 
 x = test + 0.5 * torch.randn(test.shape, generator=torch.Generator().manual_seed(3))
 after_seconds = clean(x)

@@ -323,7 +323,8 @@ print(
 # **Guess:** where does telling help most: at faint, middle or strong noise?
 
 # %%
-from course_lib.toys.denoising import unconditioned
+from course_lib.files.pretrained import load_denoiser
+from course_lib.toys.denoising import noise_conditioned, unconditioned
 
 unseen = small_scenes(32, seed=9, split="test")
 
