@@ -36,11 +36,24 @@ def memory_of(pids: Iterable[int]) -> int:
 
 
 def kill_family(root: int) -> None:
-    """SIGKILL to all of them, again until nobody new has come."""
+    """SIGKILL to all of them, again until nobody new has come; never to whoever calls this."""
+    spared = _ancestors()
     for _ in range(20):
-        alive = [pid for pid in family(root) if _kill(pid)]
+        found = family(root)
+        if found & spared:
+            raise OSError(f"process {root} is above this one: nothing was ended")
+        alive = [pid for pid in found if _kill(pid)]
         if not alive:
             return
+
+
+def _ancestors() -> set[int]:
+    """This process, and those that it comes from."""
+    found, pid = {0, 1}, os.getpid()
+    while pid not in found:
+        found.add(pid)
+        pid = _field(pid, 1)
+    return found
 
 
 def _kill(pid: int) -> bool:

@@ -176,8 +176,9 @@ class Sandbox:
 
     def close(self) -> None:
         """End it, with every process that came from it."""
-        self._process.kill()  # with its first process the kernel ends the whole sandbox
-        kill_family(self._process.pid)
+        if not self._protected:
+            kill_family(self._process.pid)
+        self._process.kill()  # bubblewrap's end is the end of its namespace, with all in it
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):

@@ -27,6 +27,7 @@ from course_lib.exercises.registry import all_exercises, find
 from course_lib.grading import classroom, isolation, originality
 from course_lib.grading.classroom import Settings, grade
 from course_lib.grading.mark import Row
+from course_lib.grading.processes import kill_family
 from course_lib.grading.report.page import file_names
 from course_lib.grading.report.tables import safe
 from course_lib.grading.runner import ReadNotebook
@@ -540,6 +541,24 @@ def test_sizes_and_lessons_are_read_with_care(capsys):
             main(["grade", "in", "--out", "out", *call])
         assert ended.value.code == 2
     assert "no lesson 77" in capsys.readouterr().err
+
+
+def test_only_what_comes_from_a_process_is_ended():
+    """Never this process, one above it, or a neighbour; with a child, whatever that has started."""
+    for root in (os.getpid(), os.getppid(), 1):
+        with pytest.raises(OSError, match="is above this one"):
+            kill_family(root)
+    neighbour = subprocess.Popen(["sleep", "60"])
+    child = subprocess.Popen(["sh", "-c", "sleep 61 & sleep 62"], start_new_session=True)
+    try:
+        kill_family(child.pid)
+        assert child.wait(timeout=10) == -9
+        assert neighbour.poll() is None
+        kill_family(child.pid)  # gone
+        assert neighbour.poll() is None
+    finally:
+        neighbour.kill()
+        neighbour.wait()
 
 
 # --- the page for instructors ---
