@@ -102,7 +102,7 @@ def _patient(kernel, get_message, watch):
                 if not kernel.is_alive():
                     raise RuntimeError("the kernel died") from None
             why = _too_much(watch) if watch.cpu > MOST_CPU_SECONDS else ""
-            if watch.cpu > cpu + 1:
+            if watch.cpu > cpu + IDLE_SECONDS / 100:  # a hundredth of a core, on a busy machine
                 cpu, since = watch.cpu, time.monotonic()
             elif time.monotonic() - since > IDLE_SECONDS:
                 why = (
