@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_lib.datasets import captions, composed_captions, compositions, emoji, nouns
+from course_lib.datasets import captions, composed_captions, compositions, nouns
 from course_lib.datasets.compositions import COUNTS, LAYOUTS, PLACES, Recipe, Sampler
+from course_lib.datasets.emoji import Emoji
 from course_lib.recipes.contrastive import HardNegativeSampler
 
 SHARES = {"colour": 0.3, "pair": 0.35, "count": 0.2, "place": 0.15}  # of composed pictures
@@ -50,8 +51,8 @@ def siblings(recipe: Recipe, sampler: Sampler, draw: random.Random) -> list[Reci
 class Prompted:
     """The training pictures of all styles, and those composed of them, with what asks for them."""
 
-    def __init__(self) -> None:
-        self.train = emoji.load(split="train")
+    def __init__(self, train: Emoji) -> None:
+        self.train = train
         self.things = nouns.things()
         self.sampler = Sampler(compositions.drawn(self.train), compositions.held_out())
         tones = [self.things[c].row["tone"] for c in self.train.codes]
