@@ -33,10 +33,11 @@ def emoji_text_to_image(
     """The UNet that draws emoji from a sentence; VAE and text tower are the bundled ones, frozen.
 
     First cycles of `steps` on the emoji with their own captions, then `prompted` ones (steps, how
-    many of a batch are plain pictures, learning rate) with composed pictures and new captions. One caption in ten is dropped, so that the
-    UNet also knows pictures in general, for guidance (Ho and Salimans 2022). "v_prediction" trains
-    on the schedule that ends in pure noise, "epsilon" on Stable Diffusion's own. The card gets the
-    shares of validation questions that are answered right.
+    many of a batch are plain pictures, learning rate) with composed pictures and new captions. One
+    caption in ten is dropped, so that the UNet also knows pictures in general, for guidance (Ho and
+    Salimans 2022). "v_prediction" trains on the schedule that ends in pure noise, "epsilon" on
+    Stable Diffusion's own. The card gets the shares of validation questions that are answered
+    right.
     """
     schedule = "zero_terminal" if prediction == "v_prediction" else "scaled_linear"
     model = assemble(seeded(unet.emoji_latent), prediction, schedule)
@@ -49,7 +50,7 @@ def emoji_text_to_image(
     lr = 1e-3
     settings = {"batch_size": BATCH, "prediction": prediction, "data": data_hashes("emoji/")}
     cycles(model.unet, exact_loss, folder, steps=steps, lr=lr, settings=settings)
-    batches = LatentPrompts(model, Prompted(train), data.latents)
+    batches = LatentPrompts(model, Prompted(train), data.latents, COMPOSED)
     for i, (length, plain, peak) in enumerate(prompted):
         model.unet.train().requires_grad_(True)
         average = long_run(
@@ -76,9 +77,7 @@ def emoji_text_to_image(
 class LatentPrompts:
     """Latents of plain and of composed pictures, and captions made anew for each batch."""
 
-    def __init__(
-        self, model: TextToImage, data: Prompted, plain: Tensor, composed: int = COMPOSED
-    ) -> None:
+    def __init__(self, model: TextToImage, data: Prompted, plain: Tensor, composed: int) -> None:
         self.model, self.data, self.plain = model, data, plain
         self.recipes = pool(data, composed)
         rows = range(0, composed, 64)
@@ -86,7 +85,7 @@ class LatentPrompts:
         self.composed = torch.cat([model.encode(pictures) for pictures in made])
 
     def draw(self, plain: int, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-        """Latents (b, 4, 8, 8) and their captions, the `plain` ones first; some captions are dropped."""
+        """Latents (b, 4, 8, 8), `plain` of plain pictures, and captions, a tenth of them empty."""
         draw = drawn_from(generator)
         rows = drawn_rows(self.data.weights, plain, generator)
         made = torch.randint(len(self.recipes), (BATCH - plain,), generator=generator)
