@@ -1,169 +1,284 @@
-"""Lesson 02: the shapes inside a UNet, one step up with its skip, IoU, the soft Dice loss."""
+"""Lesson 02: a UNet piece by piece, typed by the learner; IoU, and the soft Dice loss.
+
+The pieces are functions of layers that the lesson makes (`nn.Module` holds the weights), so that
+each is one to ten lines and the whole is what the notebook trains.
+"""
 
 from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib import segmentation
 from course_lib.exercises.exercise import Answer, Case, Exercise, Wrong
+from course_lib.plain_unet import normalised
 
-Shape = tuple[int, int, int]
-
-# --- block_shapes
-
-
-def block_shapes(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    """(channels, height, width) of what each block gives out: down to the bottom, and up again."""
-    down = [(c, h // 2**i, w // 2**i) for i, c in enumerate(widths)]
-    return down + down[-2::-1]
+Layer = Callable[[Tensor], Tensor]
+Layers = nn.ModuleList
 
 
-def _shapes_by_walking(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    shapes = [(widths[0], h, w)]
-    for c in widths[1:]:
-        h, w = h // 2, w // 2
-        shapes.append((c, h, w))
-    for c in reversed(widths[:-1]):
-        h, w = h * 2, w * 2
-        shapes.append((c, h, w))
-    return shapes
+def _layer(weight: Tensor, bias: Tensor, *, doubles: bool = False) -> nn.Module:
+    """A convolution with these weights, made without drawing a random number."""
+    kind, steps = (nn.ConvTranspose2d, 2) if doubles else (nn.Conv2d, 1)
+    c_in, c_out = weight.shape[:2] if doubles else (weight.shape[1], weight.shape[0])
+    conv: nn.Module = torch.nn.utils.skip_init(
+        kind,
+        c_in,
+        c_out,
+        weight.shape[2],
+        stride=steps,
+        padding=0 if doubles else weight.shape[2] // 2,
+    )
+    conv.load_state_dict({"weight": weight, "bias": bias})
+    return conv.requires_grad_(False)
 
 
-def _shapes_mirrored(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    levels = [*range(len(widths)), *reversed(range(len(widths) - 1))]
-    return [(widths[i], h >> i, w >> i) for i in levels]
+def _weights(g: torch.Generator, c_in: int, c_out: int, size: int) -> tuple[Tensor, Tensor]:
+    """Weights and biases of a convolution; weights that keep the size of the numbers."""
+    weight = torch.randn(c_out, c_in, size, size, generator=g) / (c_in * size * size) ** 0.5
+    return weight, 0.3 * torch.randn(c_out, generator=g)
 
 
-def only_down(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    return [(c, h // 2**i, w // 2**i) for i, c in enumerate(widths)]
+# --- conv_block
 
 
-def bottom_twice(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    down = only_down(h, w, widths)
-    return down + down[::-1]
+def conv_block(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    """normalised, convolution, ReLU; then the same with the second convolution."""
+    x = F.relu(conv1(normalised(x)))
+    return F.relu(conv2(normalised(x)))
 
 
-def halved_at_once(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    down = [(c, h // 2 ** (i + 1), w // 2 ** (i + 1)) for i, c in enumerate(widths)]
-    return down + down[-2::-1]
+def _block_in_a_loop(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    for conv in (conv1, conv2):
+        x = conv(normalised(x)).clamp(min=0)
+    return x
 
 
-def never_smaller(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    return [(c, h, w) for c in [*widths, *widths[-2::-1]]]
+def _block_with_group_norm(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    first = torch.relu(conv1(F.group_norm(x, max(1, x.shape[1] // 8))))
+    return torch.relu(conv2(F.group_norm(first, max(1, first.shape[1] // 8))))
 
 
-def divided_by_the_level(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    down = [(c, h // (i + 1), w // (i + 1)) for i, c in enumerate(widths)]
-    return down + down[-2::-1]
+def no_relu(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return conv2(normalised(conv1(normalised(x))))
 
 
-def width_before_height(h: int, w: int, widths: Sequence[int]) -> list[Shape]:
-    return [(c, b, a) for c, a, b in block_shapes(h, w, widths)]
+def no_relu_at_the_end(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return conv2(normalised(F.relu(conv1(normalised(x)))))
 
 
-def _sizes(seed: int) -> Sequence[Case]:
+def no_relu_between(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return F.relu(conv2(normalised(conv1(normalised(x)))))
+
+
+def not_normalised(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return F.relu(conv2(F.relu(conv1(x))))
+
+
+def normalised_only_once(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return F.relu(conv2(F.relu(conv1(normalised(x)))))
+
+
+def normalised_after(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return F.relu(normalised(conv2(F.relu(normalised(conv1(x))))))
+
+
+def first_convolution_only(x: Tensor, conv1: Layer, conv2: Layer) -> Tensor:
+    return F.relu(conv1(normalised(x)))
+
+
+def _blocks(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
-    h, w = (16 * int(n) for n in torch.randint(1, 5, (2,), generator=g))
-    return [(64, 96, (16, 32, 64)), (h, w + 64, (8, 16, 24, 40, 72)), (48, 32, (24, 8))]
+    return [
+        (2 * torch.randn(b, i, h, w, generator=g) + 1, *_weights(g, i, o, 3), *_weights(g, o, o, 3))
+        for b, i, o, h, w in ((2, 3, 16, 6, 4), (1, 16, 8, 4, 6))
+    ]
 
 
-BLOCK_SHAPES = Exercise(
-    id="02.block_shapes",
-    task="List (channels, height, width) after every block: all the way down, then up again.",
+def _with_two_convolutions(answer: Answer, case: Case) -> Tensor:
+    x, *weights = case
+    return answer(x, _layer(*weights[:2]), _layer(*weights[2:]))
+
+
+CONV_BLOCK = Exercise(
+    id="02.conv_block",
+    task="Put x through both convolutions: normalise before each one, ReLU after each one.",
     points=2,
-    cases=_sizes,
-    reference=block_shapes,
-    right=(_shapes_by_walking, _shapes_mirrored),
+    cases=_blocks,
+    reference=conv_block,
+    right=(_block_in_a_loop, _block_with_group_norm),
     wrong=(
-        Wrong(
-            only_down, "that is the way down. The way up passes every level but the bottom again."
-        ),
-        Wrong(bottom_twice, "the bottom has one block, not two: it ends the way down."),
-        Wrong(halved_at_once, "the first block sees the picture at its full size."),
-        Wrong(never_smaller, "each step down halves height and width."),
-        Wrong(
-            divided_by_the_level,
-            "the third level is a quarter as high, not a third: each step halves what is left.",
-        ),
-        Wrong(width_before_height, "PyTorch's order is channels, height, width."),
+        Wrong(no_relu, "the ReLUs are missing: without them two convolutions are only one."),
+        Wrong(no_relu_at_the_end, "the second convolution is followed by a ReLU as well."),
+        Wrong(no_relu_between, "the first convolution is followed by a ReLU as well."),
+        Wrong(not_normalised, "`normalised` comes before each convolution."),
+        Wrong(normalised_only_once, "normalise the input of the second convolution as well."),
+        Wrong(normalised_after, "`normalised` comes BEFORE each convolution, ReLU after it."),
+        Wrong(first_convolution_only, "that is the first half: now the same with conv2."),
     ),
     hints=(
-        "Level 0 has the picture's size, level 1 half of it, level 2 half of that.",
-        "`2**i` is how often a side goes into the picture's at level i; use // to divide.",
-        "With the way down in a list, `down[-2::-1]` is the way up: backwards, bottom left out.",
+        "One step is `F.relu(conv1(normalised(x)))`.",
+        "Call the result x again and take the same step with conv2.",
     ),
+    probe=_with_two_convolutions,
+)
+
+# --- step_down
+
+
+def step_down(x: Tensor, block: Layer) -> Tensor:
+    """Halve height and width with a 2x2 max pooling, then run the block."""
+    return block(F.max_pool2d(x, 2))
+
+
+def _down_by_reshaping(x: Tensor, block: Layer) -> Tensor:
+    b, c, h, w = x.shape
+    return block(x.reshape(b, c, h // 2, 2, w // 2, 2).amax(dim=(3, 5)))
+
+
+def _down_by_slices(x: Tensor, block: Layer) -> Tensor:
+    rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
+    return block(torch.maximum(rows[..., ::2], rows[..., 1::2]))
+
+
+def _down_with_a_layer(x: Tensor, block: Layer) -> Tensor:
+    smaller = nn.MaxPool2d(kernel_size=2)(x)
+    return block(smaller)
+
+
+def average_pooling(x: Tensor, block: Layer) -> Tensor:
+    return block(F.avg_pool2d(x, 2))
+
+
+def every_other_pixel(x: Tensor, block: Layer) -> Tensor:
+    return block(x[:, :, ::2, ::2])
+
+
+def block_first(x: Tensor, block: Layer) -> Tensor:
+    return F.max_pool2d(block(x), 2)
+
+
+def pooling_only(x: Tensor, block: Layer) -> Tensor:
+    return F.max_pool2d(x, 2)
+
+
+def not_smaller(x: Tensor, block: Layer) -> Tensor:
+    return block(x)
+
+
+def _downs(seed: int) -> Sequence[Case]:
+    g = torch.Generator().manual_seed(seed)
+    return [
+        (torch.randn(b, i, h, w, generator=g), *_weights(g, i, o, 3))
+        for b, i, o, h, w in ((2, 3, 5, 8, 4), (1, 8, 4, 4, 12))
+    ]
+
+
+def _with_a_block(answer: Answer, case: Case) -> Tensor:
+    x, weight, bias = case
+    return answer(x, nn.Sequential(_layer(weight, bias), nn.ReLU()))
+
+
+STEP_DOWN = Exercise(
+    id="02.step_down",
+    task="Halve height and width with a 2x2 max pooling, then run the block on the result.",
+    points=1,
+    cases=_downs,
+    reference=step_down,
+    right=(_down_by_reshaping, _down_by_slices, _down_with_a_layer),
+    wrong=(
+        Wrong(average_pooling, "this keeps the mean of each 2x2 pixels; keep the LARGEST."),
+        Wrong(
+            every_other_pixel, "this drops three of four pixels unseen; keep the largest of 2x2."
+        ),
+        Wrong(block_first, "pool first: the block then works on the smaller picture."),
+        Wrong(pooling_only, "the block is still missing: run it on the smaller picture."),
+        Wrong(not_smaller, "the pooling is missing: `F.max_pool2d(x, 2)` halves both sides."),
+    ),
+    hints=("`F.max_pool2d(x, 2)` keeps the largest of every 2x2 pixels.", "`block(...)` of that."),
+    probe=_with_a_block,
 )
 
 # --- step_up
 
 
-def step_up(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    """Bring `below` to the size of `skip` with `up`, and lay the two on each other as channels."""
-    return torch.cat([skip, up(below)], dim=1)
+def step_up(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    """Enlarge `below` with `up`, put the skip's channels before it, run the block."""
+    return block(torch.cat([skip, up(below)], dim=1))
 
 
-def _filled_in(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
+def _filled_in(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
     above = up(below)
     b, c, h, w = skip.shape
     joined = torch.empty(b, c + above.shape[1], h, w)
     joined[:, :c], joined[:, c:] = skip, above
-    return joined
+    return block(joined)
 
 
-def _with_a_negative_axis(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.concat((skip, up(below)), -3)
+def _with_a_negative_axis(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    joined = torch.concat((skip, up(below)), -3)
+    return block(joined)
 
 
-def added(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    return skip + up(below)
+def added(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(skip + up(below))
 
 
-def skip_last(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.cat([up(below), skip], dim=1)
+def skip_last(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(torch.cat([up(below), skip], dim=1))
 
 
-def side_by_side(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.cat([skip, up(below)], dim=3)
+def side_by_side(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(torch.cat([skip, up(below)], dim=3))
 
 
-def one_batch_after_the_other(
-    below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]
-) -> Tensor:
-    return torch.cat([skip, up(below)], dim=0)
+def one_batch_after_the_other(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(torch.cat([skip, up(below)], dim=0))
 
 
-def skip_forgotten(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    return up(below)
+def skip_forgotten(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(up(below))
 
 
-def skip_made_small(below: Tensor, skip: Tensor, up: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.cat([F.max_pool2d(skip, 2), below], dim=1)
+def skip_made_small(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(torch.cat([F.max_pool2d(skip, 2), below], dim=1))
 
 
-def twice_as_large(x: Tensor) -> Tensor:
-    """Every pixel repeated, two by two: the plainest way up."""
-    return F.interpolate(x, scale_factor=2.0)
+def up_ignored(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return block(torch.cat([skip, F.interpolate(below, scale_factor=2.0)], dim=1))
+
+
+def block_forgotten(below: Tensor, skip: Tensor, up: Layer, block: Layer) -> Tensor:
+    return torch.cat([skip, up(below)], dim=1)
 
 
 def _meetings(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
-    sizes = ((2, 3, 4, 6), (1, 5, 2, 4))
-    return [
-        (torch.randn(b, c, h // 2, w // 2, generator=g), torch.randn(b, c, h, w, generator=g))
-        for b, c, h, w in sizes
-    ]
+    cases = []
+    for b, c, h, w in ((2, 3, 4, 6), (1, 5, 2, 4)):
+        below = torch.randn(b, 2 * c, h // 2, w // 2, generator=g)
+        skip = torch.randn(b, c, h, w, generator=g)
+        up = torch.randn(2 * c, c, 2, 2, generator=g) / (2 * c) ** 0.5
+        cases.append((below, skip, up, torch.randn(c, generator=g)))
+    return cases
+
+
+class _AnyChannels(nn.Module):
+    """Stands for a block; takes any number of channels, and cares for their order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x).cumsum(dim=1)
 
 
 def _with_an_up(answer: Answer, case: Case) -> Tensor:
-    below, skip = case
-    return answer(below, skip, twice_as_large)
+    below, skip, weight, bias = case
+    return answer(below, skip, _layer(weight, bias, doubles=True), _AnyChannels())
 
 
 STEP_UP = Exercise(
     id="02.step_up",
-    task="Enlarge what comes from below and put it behind the skip's channels.",
+    task="Enlarge `below` with `up`, put it behind the channels of the skip, and run the block.",
     points=1,
     cases=_meetings,
     reference=step_up,
@@ -178,12 +293,178 @@ STEP_UP = Exercise(
         Wrong(one_batch_after_the_other, "axis 0 counts the pictures; channels are axis 1: dim=1."),
         Wrong(skip_forgotten, "where is the skip? Without it nobody knows where the edges were."),
         Wrong(skip_made_small, "do not shrink the skip: enlarge what comes from below, with `up`."),
+        Wrong(
+            up_ignored,
+            "`up` is not used. It is a layer with weights of its own, learned like all others: "
+            "call `up(below)`.",
+        ),
+        Wrong(block_forgotten, "the two are joined correctly; now run `block` on the result."),
     ),
     hints=(
         "`up(below)` is as high and wide as `skip`.",
         "`torch.cat([one, other], dim=...)` joins tensors along an axis; channels are axis 1.",
+        "`block(...)` of the joined tensor.",
     ),
     probe=_with_an_up,
+)
+
+# --- unet
+
+
+def unet(x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer) -> Tensor:
+    """The whole forward pass: down, keeping the skips, then up, using the last skip first."""
+    skips = []
+    x = encoder[0](x)
+    for block in encoder[1:]:
+        skips.append(x)
+        x = step_down(x, block)
+    for up, block in zip(ups, decoder, strict=True):
+        x = step_up(x, skips.pop(), up, block)
+    return to_mask(x)
+
+
+def _unet_by_numbers(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    outs = [encoder[0](x)]
+    for i in range(1, len(encoder)):
+        outs.append(encoder[i](F.max_pool2d(outs[i - 1], 2)))
+    y = outs[-1]
+    for i in range(len(ups)):
+        y = decoder[i](torch.cat([outs[-2 - i], ups[i](y)], dim=1))
+    return to_mask(y)
+
+
+def _unet_as_a_recursion(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    def level(i: int, y: Tensor) -> Tensor:
+        y = encoder[i](y)
+        if i + 1 == len(encoder):
+            return y
+        below = level(i + 1, F.max_pool2d(y, 2))
+        return step_up(below, y, ups[len(ups) - 1 - i], decoder[len(ups) - 1 - i])
+
+    return to_mask(level(0, x))
+
+
+def first_skip_first(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    skips = [x := encoder[0](x)]
+    for block in encoder[1:]:
+        skips.append(x := step_down(x, block))
+    skips.pop()
+    for up, block in zip(ups, decoder, strict=True):
+        x = step_up(x, skips.pop(0), up, block)
+    return to_mask(x)
+
+
+def bottom_as_a_skip(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    skips = [x := encoder[0](x)]
+    for block in encoder[1:]:
+        skips.append(x := step_down(x, block))
+    for up, block in zip(ups, decoder, strict=True):
+        x = step_up(x, skips.pop(), up, block)
+    return to_mask(x)
+
+
+def no_mask_at_the_end(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    return unet(x, encoder, ups, decoder, lambda y: y)
+
+
+def yes_and_no(x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer) -> Tensor:
+    return (unet(x, encoder, ups, decoder, to_mask) > 0).float()
+
+
+def sigmoid_at_the_end(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    return unet(x, encoder, ups, decoder, to_mask).sigmoid()
+
+
+def only_down(x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer) -> Tensor:
+    x = encoder[0](x)
+    for block in encoder[1:]:
+        x = step_down(x, block)
+    return x
+
+
+def first_block_after_pooling(
+    x: Tensor, encoder: Layers, ups: Layers, decoder: Layers, to_mask: Layer
+) -> Tensor:
+    return unet(F.max_pool2d(x, 2), encoder, ups, decoder, to_mask)
+
+
+def _networks(seed: int) -> Sequence[Case]:
+    """A picture, the widths, and one flat vector of all the weights of such a network."""
+    g = torch.Generator().manual_seed(seed)
+    return [
+        (torch.randn(b, widths[0], h, w, generator=g), widths[1:], torch.randn(9000, generator=g))
+        for b, h, w, widths in ((2, 8, 16, (3, 4, 6, 5)), (1, 8, 4, (2, 5, 3)))
+    ]
+
+
+def _with_a_network(answer: Answer, case: Case) -> Tensor:
+    x, widths, numbers = case
+    taken = 0
+
+    def layer(c_in: int, c_out: int, size: int, *, doubles: bool = False) -> nn.Module:
+        nonlocal taken
+        shape = (c_in, c_out) if doubles else (c_out, c_in)
+        n = c_in * c_out * size * size
+        weight = numbers[taken : taken + n].reshape(*shape, size, size) / (c_in * size) ** 0.5
+        taken += n + c_out
+        return _layer(weight, 0.3 * numbers[taken - c_out : taken], doubles=doubles)
+
+    ins = [x.shape[1], *widths[:-1]]
+    back = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+    encoder = nn.ModuleList(
+        nn.Sequential(layer(i, o, 3), nn.ReLU()) for i, o in zip(ins, widths, strict=True)
+    )
+    ups = nn.ModuleList(layer(i, o, 2, doubles=True) for i, o in back)
+    decoder = nn.ModuleList(nn.Sequential(layer(2 * o, o, 3), nn.ReLU()) for _, o in back)
+    return answer(x, encoder, ups, decoder, layer(widths[0], 1, 1))
+
+
+UNET = Exercise(
+    id="02.unet",
+    task="Run the whole UNet: down with every block, keeping what each made; up again with the "
+    "skips, the last one first; then to_mask.",
+    points=3,
+    cases=_networks,
+    reference=unet,
+    right=(_unet_by_numbers, _unet_as_a_recursion),
+    wrong=(
+        Wrong(
+            first_skip_first,
+            "the first step up needs the LAST skip: it is the one of the next larger size. "
+            "`skips.pop()` takes it.",
+        ),
+        Wrong(
+            bottom_as_a_skip,
+            "what the bottom block made is no skip: it is what goes up. Keep only what the blocks "
+            "above it made.",
+        ),
+        Wrong(no_mask_at_the_end, "`to_mask` is missing: it makes one channel of the last ones."),
+        Wrong(yes_and_no, "return the logits as they are: yes and no have no slope to train with."),
+        Wrong(sigmoid_at_the_end, "return the logits as they are; the loss takes the sigmoid."),
+        Wrong(only_down, "that is the way down. Now up again, a step for each of `ups`."),
+        Wrong(
+            first_block_after_pooling,
+            "the first block sees the picture at its full size: pool only between blocks.",
+        ),
+    ),
+    hints=(
+        "`encoder[0](x)` first. Then, for each of `encoder[1:]`: keep x in a list, and step down.",
+        "On the way up, `zip(ups, decoder)` gives the pairs, and `skips.pop()` the skip for each.",
+        "In the end, `to_mask(x)`.",
+    ),
+    probe=_with_a_network,
 )
 
 # --- iou
@@ -245,7 +526,7 @@ def _guesses(seed: int) -> Sequence[Case]:
 
 IOU = Exercise(
     id="02.iou",
-    task="Give the intersection over the union of prediction and mask, one number a picture.",
+    task="Give the intersection over the union of prediction and mask, one number per picture.",
     points=2,
     cases=_guesses,
     reference=segmentation.iou,
@@ -387,4 +668,4 @@ SOFT_DICE_LOSS = Exercise(
     probe=_value_and_gradient,
 )
 
-EXERCISES = (BLOCK_SHAPES, STEP_UP, IOU, SOFT_DICE_LOSS)
+EXERCISES = (IOU, CONV_BLOCK, STEP_DOWN, STEP_UP, UNET, SOFT_DICE_LOSS)
