@@ -30,6 +30,7 @@ CASES = [
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # imshow
 @pytest.mark.parametrize(("number", "answers"), CASES)
 def test_right_variants_run_the_rest_of_the_lesson(
     number, answers, monkeypatch, tmp_path, capsys, plain_shapes
