@@ -1,10 +1,12 @@
-"""Lesson 03: noise put on, taken off, scored; signal against noise."""
+"""Lesson 03: noise put on, taken off, scored; one training step; signal against noise."""
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from course_lib.exercises.exercise import Case, Exercise, Wrong
+from course_lib.exercises.exercise import Answer, Case, Exercise, Wrong
 
 
 def _batch(g: torch.Generator, b: int, c: int, h: int, w: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -198,6 +200,21 @@ def per_picture(guess: Tensor, noise: Tensor) -> Tensor:
     return ((guess - noise) ** 2).mean(dim=(1, 2, 3))
 
 
+def under_no_grad(guess: Tensor, noise: Tensor) -> Tensor:
+    with torch.no_grad():
+        return ((guess - noise) ** 2).mean()
+
+
+def _value_and_gradient(answer: Answer, case: Case) -> list[Tensor]:
+    """The loss, and its slope for every number of the guess: training needs both."""
+    guess = case[0].clone().requires_grad_()
+    loss = answer(guess, case[1])
+    if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
+        return [loss, torch.zeros_like(guess)]
+    (gradient,) = torch.autograd.grad(loss, guess, allow_unused=True)
+    return [loss.detach(), torch.zeros_like(guess) if gradient is None else gradient]
+
+
 def _score_cases(seed: int) -> list[Case]:
     g = torch.Generator().manual_seed(seed)
     return [(torch.randn(s, generator=g), torch.randn(s, generator=g)) for s in SIZES]
@@ -217,8 +234,172 @@ SCORE = Exercise(
         Wrong(absolute, "this is the mean ABSOLUTE error; square the differences"),
         Wrong(rooted, "leave the root out: the mean of the squares itself"),
         Wrong(per_picture, "one number for the whole batch, not one for each picture"),
+        Wrong(
+            under_no_grad,
+            "the value is right, but it has no gradient, so nothing can learn from it: leave out "
+            "no_grad, .detach() and .item()",
+        ),
     ),
     hints=("Difference, square, mean, in this order.", "`((guess - noise) ** 2).mean()`"),
+    probe=_value_and_gradient,
+)
+
+
+# --- training_step
+
+Net = Callable[[Tensor], Tensor]
+Optimizer = torch.optim.Optimizer
+
+
+def training_step(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    """One step: guess the noise in noisy pictures, score the guess, follow the slope down."""
+    x = noisy(pictures, noise, levels)
+    loss = score(net(x), levels[:, None, None, None] * noise)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.item()
+
+
+def _step_by_difference(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    optimizer.zero_grad()
+    x = noisy(pictures, noise, levels)
+    loss = F.mse_loss(net(x), x - pictures)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return float(loss)
+
+
+def _step_on_the_picture(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    x = pictures + levels.reshape(-1, 1, 1, 1) * noise
+    loss = ((x - net(x) - pictures) ** 2).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
+def gradients_never_cleared(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    loss = score(net(noisy(pictures, noise, levels)), levels[:, None, None, None] * noise)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.item()
+
+
+def step_forgotten(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    loss = score(net(noisy(pictures, noise, levels)), levels[:, None, None, None] * noise)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
+def cleared_after_backward(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    loss = score(net(noisy(pictures, noise, levels)), levels[:, None, None, None] * noise)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.zero_grad(set_to_none=False)
+    optimizer.step()
+    return loss.item() + 0.0
+
+
+def noise_without_its_level(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    loss = score(net(noisy(pictures, noise, levels)), noise)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.item()
+
+
+def guesses_the_picture(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    loss = score(net(noisy(pictures, noise, levels)), pictures)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.item()
+
+
+def looks_at_the_clean_picture(
+    pictures: Tensor, noise: Tensor, levels: Tensor, net: Net, optimizer: Optimizer
+) -> float:
+    loss = score(net(pictures), levels[:, None, None, None] * noise)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.item()
+
+
+def _step_cases(seed: int) -> list[Case]:
+    g = torch.Generator().manual_seed(seed)
+    cases: list[Case] = []
+    for size in SIZES:
+        weight = torch.randn(size[1], size[1], 3, 3, generator=g) / (9 * size[1]) ** 0.5
+        cases.append((*_batch(g, *size), weight))
+    return cases
+
+
+def _two_steps(answer: Answer, case: Case) -> list[float | Tensor]:
+    """Two steps of gradient descent, with a weight decay that shows each step: the losses, and the weights that come out."""
+    pictures, noise, levels, weight = case
+    w = nn.Parameter(weight.clone())
+    optimizer = torch.optim.SGD([w], lr=0.3, weight_decay=0.1)
+
+    def net(x: Tensor) -> Tensor:
+        return torch.tanh(F.conv2d(x, w, padding=1))
+
+    losses = [answer(pictures, noise, levels, net, optimizer) for _ in range(2)]
+    return [*losses, w.detach()]
+
+
+TRAINING_STEP = Exercise(
+    id="03.training_step",
+    task="Take one training step: make noisy pictures, score the network's guess of level * noise, "
+    "clear the gradients, go backward, step; return the loss as a number.",
+    points=3,
+    cases=_step_cases,
+    reference=training_step,
+    right=(_step_by_difference, _step_on_the_picture),
+    wrong=(
+        Wrong(
+            gradients_never_cleared,
+            "the second step still holds the slopes of the first: optimizer.zero_grad()",
+        ),
+        Wrong(step_forgotten, "the weights never change: optimizer.step() at the end"),
+        Wrong(
+            cleared_after_backward,
+            "zero_grad() must come BEFORE backward(): here it throws away the new slopes",
+        ),
+        Wrong(
+            noise_without_its_level,
+            "the network should find what was added: level * noise, not the noise at full strength",
+        ),
+        Wrong(guesses_the_picture, "the network guesses the NOISE: compare with level * noise"),
+        Wrong(
+            looks_at_the_clean_picture, "the network must see the noisy picture, not the clean one"
+        ),
+    ),
+    hints=(
+        "Your `noisy` makes what the network sees; your `score` compares `net(x)` with what was "
+        "added.",
+        "What was added is `levels[:, None, None, None] * noise`.",
+        "`optimizer.zero_grad()`, `loss.backward()`, `optimizer.step()`, in this order; in the "
+        "end `return loss.item()`.",
+    ),
+    probe=_two_steps,
 )
 
 
@@ -289,4 +470,4 @@ DECIBELS = Exercise(
     ),
 )
 
-EXERCISES = (NOISY, RECOVERED, SCORE, DECIBELS)
+EXERCISES = (NOISY, RECOVERED, SCORE, TRAINING_STEP, DECIBELS)

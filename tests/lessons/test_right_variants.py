@@ -14,7 +14,7 @@ import course_lib.training
 from course_lib.exercises.registry import exercises_of
 
 ROOT = Path(__file__).parents[2]
-LESSONS = ("02",)
+LESSONS = ("02", "03")
 
 
 def runs(lesson):
