@@ -159,12 +159,6 @@ def guess_noise(x):
 
 
 # %%
-<<<<<<< HEAD
-def one_fish():
-    """Batches of the same fish, without end."""
-    while True:
-        yield fish.expand(8, -1, -1, -1)
-=======
 def training_step(pictures, noise, levels, net, optimizer):
     """One step on pictures (b, c, h, w); net(x) guesses the noise. Returns the loss, a number."""
     # BEGIN SOLUTION
@@ -175,7 +169,6 @@ def training_step(pictures, noise, levels, net, optimizer):
     optimizer.step()
     return loss.item()
     # END SOLUTION
->>>>>>> 31d1a98 (wip: lesson 03: the training step by hand; not built yet)
 
 
 training_step = check("03.training_step", training_step)
