@@ -353,7 +353,7 @@ def _step_cases(seed: int) -> list[Case]:
 
 
 def _two_steps(answer: Answer, case: Case) -> list[float | Tensor]:
-    """Two steps of gradient descent, with a weight decay that shows each step: the losses, and the weights that come out."""
+    """Two steps with a weight decay, which shows each step: the losses, the weights after them."""
     pictures, noise, levels, weight = case
     w = nn.Parameter(weight.clone())
     optimizer = torch.optim.SGD([w], lr=0.3, weight_decay=0.1)
