@@ -1,72 +1,93 @@
-"""Lesson 06: what an encoder gives, a sample of a code, its KL divergence, and PSNR."""
+"""Lesson 06: encoder, decoder, a sample of a code, its KL divergence, the VAE's loss, PSNR."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from course_lib.exercises.exercise import Case, Exercise, Wrong
+from course_lib.exercises.exercise import Answer, Case, Exercise, Wrong
+
+Layer = Callable[[Tensor], Tensor]
 
 # --- encode
 
 
-def encode(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    """A digit (28, 28) through two layers without biases, SiLU between them: the code (d,)."""
-    return weight_out @ F.silu(weight_in @ picture.flatten())
+def encode(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    """Digits (b, 1, h, w) through two layers with SiLU between them: the codes (b, d)."""
+    return layer_out(F.silu(layer_in(x.flatten(1))))
 
 
-def _encode_in_steps(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    hidden = F.linear(picture.reshape(1, -1), weight_in)
-    return F.linear(hidden * hidden.sigmoid(), weight_out)[0]
+def _encode_in_steps(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    hidden = layer_in(x.reshape(len(x), -1))
+    return layer_out(hidden * hidden.sigmoid())
 
 
-def _encode_by_einsum(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    rows = weight_in.reshape(len(weight_in), *picture.shape)
-    return torch.einsum("dh,h->d", weight_out, F.silu(torch.einsum("hrc,rc->h", rows, picture)))
+def _encode_by_sequential(x: Tensor, layer_in: nn.Module, layer_out: nn.Module) -> Tensor:
+    return nn.Sequential(nn.Flatten(), layer_in, nn.SiLU(), layer_out)(x)
 
 
-def column_by_column(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    return weight_out @ F.silu(weight_in @ picture.T.flatten())
+def column_by_column(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return layer_out(F.silu(layer_in(x.mT.flatten(1))))
 
 
-def without_silu(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    return weight_out @ (weight_in @ picture.flatten())
+def without_silu(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return layer_out(layer_in(x.flatten(1)))
 
 
-def silu_at_the_end(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    return F.silu(encode(picture, weight_in, weight_out))
+def silu_at_the_end(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return F.silu(encode(x, layer_in, layer_out))
 
 
-def relu_instead(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    return weight_out @ F.relu(weight_in @ picture.flatten())
+def relu_instead(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return layer_out(F.relu(layer_in(x.flatten(1))))
 
 
-def only_the_first_layer(picture: Tensor, weight_in: Tensor, weight_out: Tensor) -> Tensor:
-    return F.silu(weight_in @ picture.flatten())
+def only_the_first_layer(x: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return F.silu(layer_in(x.flatten(1)))
 
 
-def _pictures_and_layers(seed: int) -> Sequence[Case]:
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return layer
+
+
+def _with_layers(answer: Answer, case: Case) -> Tensor:
+    x, *numbers = case
+    return answer(x, _linear(*numbers[:2]), _linear(*numbers[2:]))
+
+
+def _two_layers(sizes: tuple[int, int, int], g: torch.Generator) -> list[Tensor]:
+    return [
+        part
+        for d_in, d_out in pairwise(sizes)
+        for part in (
+            2 * torch.randn(d_out, d_in, generator=g) / math.sqrt(d_in),
+            torch.randn(d_out, generator=g),
+        )
+    ]
+
+
+def _digits_and_layers(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
     return [
-        (
-            torch.rand(h, w, generator=g) * 2 - 1,
-            torch.randn(hidden, h * w, generator=g) / math.sqrt(h * w) * 3,
-            torch.randn(d, hidden, generator=g),
-        )
-        for h, w, hidden, d in ((28, 28, 16, 2), (5, 7, 6, 4))
+        (torch.rand(b, 1, h, w, generator=g) * 2 - 1, *_two_layers((h * w, hidden, d), g))
+        for b, h, w, hidden, d in ((3, 28, 28, 16, 2), (4, 5, 7, 6, 4))
     ]
 
 
 ENCODE = Exercise(
     id="06.encode",
-    task="Lay the picture out as one row, put it through the first layer, SiLU and the second.",
+    task="Lay each picture of the batch out as one row, and put it through `layer_in`, SiLU and "
+    "`layer_out`.",
     points=1,
-    cases=_pictures_and_layers,
+    cases=_digits_and_layers,
     reference=encode,
-    right=(_encode_in_steps, _encode_by_einsum),
+    right=(_encode_in_steps, _encode_by_sequential),
     wrong=(
         Wrong(column_by_column, "the pixels are laid out row by row; the picture was turned first"),
         Wrong(without_silu, "there is a SiLU between the two layers, or they would be only one"),
@@ -75,9 +96,79 @@ ENCODE = Exercise(
         Wrong(only_the_first_layer, "the code comes out of the second layer"),
     ),
     hints=(
-        "`picture.flatten()` has the pixels in one row; `weight @ x` is a layer without a bias.",
-        "`weight_out @ F.silu(weight_in @ picture.flatten())`",
+        "`x.flatten(1)` keeps the batch and has the pixels of each picture in one row; a layer is "
+        "called like a function.",
+        "`layer_out(F.silu(layer_in(x.flatten(1))))`",
     ),
+    probe=_with_layers,
+)
+
+# --- decode
+
+
+def decode(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    """Codes (b, d) through two layers with SiLU between them, and tanh: digits (b, 1, 28, 28)."""
+    return torch.tanh(layer_out(F.silu(layer_in(code)))).unflatten(1, (1, 28, 28))
+
+
+def _decode_in_steps(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    hidden = layer_in(code)
+    return layer_out(hidden * hidden.sigmoid()).tanh().reshape(-1, 1, 28, 28)
+
+
+def _decode_by_sequential(code: Tensor, layer_in: nn.Module, layer_out: nn.Module) -> Tensor:
+    layers = nn.Sequential(layer_in, nn.SiLU(), layer_out, nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+    return layers(code)
+
+
+def decoded_without_silu(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return torch.tanh(layer_out(layer_in(code))).unflatten(1, (1, 28, 28))
+
+
+def without_tanh(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return layer_out(F.silu(layer_in(code))).unflatten(1, (1, 28, 28))
+
+
+def sigmoid_at_the_end(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return layer_out(F.silu(layer_in(code))).sigmoid().unflatten(1, (1, 28, 28))
+
+
+def tanh_on_the_code(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return decode(torch.tanh(code), layer_in, layer_out)
+
+
+def columns_and_rows_swapped(code: Tensor, layer_in: Layer, layer_out: Layer) -> Tensor:
+    return decode(code, layer_in, layer_out).mT
+
+
+def _codes_and_layers(seed: int) -> Sequence[Case]:
+    g = torch.Generator().manual_seed(seed)
+    return [
+        (2 * torch.randn(b, d, generator=g), *_two_layers((d, hidden, 784), g))
+        for b, d, hidden in ((3, 2, 16), (2, 5, 9))
+    ]
+
+
+DECODE = Exercise(
+    id="06.decode",
+    task="The way back: put each code through `layer_in`, SiLU, `layer_out` and tanh, and fold "
+    "the 784 numbers into a picture of shape (1, 28, 28).",
+    points=1,
+    cases=_codes_and_layers,
+    reference=decode,
+    right=(_decode_in_steps, _decode_by_sequential),
+    wrong=(
+        Wrong(decoded_without_silu, "there is a SiLU between the two layers here, too"),
+        Wrong(without_tanh, "pixels lie in [-1, 1]: tanh after the last layer keeps them there"),
+        Wrong(sigmoid_at_the_end, "a sigmoid ends at 0 ... 1, but pixels go from -1 to 1: tanh"),
+        Wrong(tanh_on_the_code, "tanh is for the pixels, at the end; a code may be any number"),
+        Wrong(columns_and_rows_swapped, "rows and columns are swapped: fold, do not transpose"),
+    ),
+    hints=(
+        "First the 784 pixels, (b, 784): two layers, SiLU between them, `torch.tanh` at the end.",
+        "`.unflatten(1, (1, 28, 28))` folds axis 1.",
+    ),
+    probe=_with_layers,
 )
 
 # --- sample_code
@@ -150,7 +241,7 @@ SAMPLE_CODE = Exercise(
 
 
 def kl(mean: Tensor, log_var: Tensor) -> Tensor:
-    """For each row of the batch (b, d): how far its cloud is from N(0, 1), in nats: (b,)."""
+    """For each row of the batch (b, d): how far its cloud is from N(0, 1): (b,)."""
     return 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(dim=1)
 
 
@@ -210,6 +301,152 @@ KL = Exercise(
         "For one number: half of mean squared plus variance minus 1 minus log-variance.",
         "`0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(dim=1)`",
     ),
+)
+
+# --- vae_loss
+
+
+def vae_loss(x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float) -> Tensor:
+    """Mean squared error of what a sample of the code decodes to, plus the weighted mean KL."""
+    mean, log_var = encoder(x).chunk(2, dim=1)
+    back = decoder(sample_code(mean, log_var, noise))
+    return F.mse_loss(back, x) + kl_weight * kl(mean, log_var).mean()
+
+
+def _loss_by_slices(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    code = encoder(x)
+    d = code.shape[1] // 2
+    mean, log_var = code[:, :d], code[:, d:]
+    error = (decoder(mean + noise * (log_var / 2).exp()) - x).square().mean()
+    return error + kl_weight * (mean**2 + log_var.exp() - 1 - log_var).sum() / (2 * len(x))
+
+
+def _loss_of_each_picture(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    mean, log_var = torch.tensor_split(encoder(x), 2, dim=1)
+    back = decoder(sample_code(mean, log_var, noise))
+    return ((back - x).flatten(1).pow(2).mean(dim=1) + kl_weight * kl(mean, log_var)).mean()
+
+
+def without_the_kl(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    return vae_loss(x, encoder, decoder, noise, 0.0)
+
+
+def weight_forgotten(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    return vae_loss(x, encoder, decoder, noise, 1.0)
+
+
+def weight_on_both(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    return kl_weight * vae_loss(x, encoder, decoder, noise, 1.0)
+
+
+def decoded_from_the_mean(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    mean, log_var = encoder(x).chunk(2, dim=1)
+    return F.mse_loss(decoder(mean), x) + kl_weight * kl(mean, log_var).mean()
+
+
+def halves_swapped(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    log_var, mean = encoder(x).chunk(2, dim=1)
+    back = decoder(sample_code(mean, log_var, noise))
+    return F.mse_loss(back, x) + kl_weight * kl(mean, log_var).mean()
+
+
+def kl_summed_over_the_batch(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    return vae_loss(x, encoder, decoder, noise, kl_weight * len(x))
+
+
+def squares_summed(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    return x[0].numel() * vae_loss(x, encoder, decoder, noise, kl_weight / x[0].numel())
+
+
+def gradient_cut_at_the_sample(
+    x: Tensor, encoder: Layer, decoder: Layer, noise: Tensor, kl_weight: float
+) -> Tensor:
+    mean, log_var = encoder(x).chunk(2, dim=1)
+    back = decoder(sample_code(mean, log_var, noise).detach())
+    return F.mse_loss(back, x) + kl_weight * kl(mean, log_var).mean()
+
+
+def _loss_and_gradient(answer: Answer, case: Case) -> list[Tensor]:
+    """The loss, and its gradients at the first layer of each side. The decoder is not linear."""
+    x, e1, e2, d1, d2, noise, kl_weight = case
+    e1, d1 = e1.clone().requires_grad_(), d1.clone().requires_grad_()
+
+    def encoder(pictures: Tensor) -> Tensor:
+        return F.silu(pictures.flatten(1) @ e1.T) @ e2.T
+
+    def decoder(code: Tensor) -> Tensor:
+        return torch.tanh(F.silu(code @ d1.T) @ d2.T).reshape(len(code), *x.shape[1:])
+
+    loss = answer(x, encoder, decoder, noise, kl_weight)
+    if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
+        return [loss]
+    return [loss, *torch.autograd.grad(loss, (e1, d1), allow_unused=False)]
+
+
+def _vaes(seed: int) -> Sequence[Case]:
+    g = torch.Generator().manual_seed(seed)
+    return [
+        (
+            torch.rand(b, 1, h, w, generator=g) * 2 - 1,
+            torch.randn(6, h * w, generator=g) / math.sqrt(h * w),
+            torch.randn(2 * d, 6, generator=g),
+            torch.randn(8, d, generator=g),
+            torch.randn(h * w, 8, generator=g),
+            torch.randn(b, d, generator=g),
+            kl_weight,
+        )
+        for b, h, w, d, kl_weight in ((3, 4, 5, 2, 0.1), (5, 3, 6, 3, 0.02))
+    ]
+
+
+VAE_LOSS = Exercise(
+    id="06.vae_loss",
+    task="Write the whole loss: encode, split into mean and log_var, sample, decode; then the "
+    "mean squared error plus `kl_weight` times the mean KL of the batch.",
+    points=3,
+    cases=_vaes,
+    reference=vae_loss,
+    right=(_loss_by_slices, _loss_of_each_picture),
+    wrong=(
+        Wrong(without_the_kl, "the KL is missing: add `kl_weight` times its mean"),
+        Wrong(weight_forgotten, "the KL counts in full: multiply it by `kl_weight`"),
+        Wrong(weight_on_both, "`kl_weight` multiplies the KL only, not the error of the picture"),
+        Wrong(
+            decoded_from_the_mean,
+            "the decoder gets the mean itself here: give it a sample, made with `noise`",
+        ),
+        Wrong(halves_swapped, "the first half of the code is the mean, the second is log_var"),
+        Wrong(kl_summed_over_the_batch, "take the MEAN of the KL over the batch, not its sum"),
+        Wrong(squares_summed, "the squared error is a mean over all pixels, not a sum per picture"),
+        Wrong(
+            gradient_cut_at_the_sample,
+            "the loss is right, but detach() or no_grad() keeps its gradient from the encoder",
+        ),
+    ),
+    hints=(
+        "`mean, log_var = encoder(x).chunk(2, dim=1)` splits axis 1 into two halves.",
+        "`back = decoder(sample_code(mean, log_var, noise))`",
+        "`F.mse_loss(back, x) + kl_weight * kl(mean, log_var).mean()`",
+    ),
+    probe=_loss_and_gradient,
 )
 
 # --- psnr
@@ -281,4 +518,4 @@ PSNR = Exercise(
     ),
 )
 
-EXERCISES = (ENCODE, SAMPLE_CODE, KL, PSNR)
+EXERCISES = (PSNR, ENCODE, DECODE, SAMPLE_CODE, KL, VAE_LOSS)
