@@ -154,13 +154,19 @@ def mean_of_the_pictures_spreads(codes: Tensor) -> Tensor:
     return (1 / codes.flatten(1).std(dim=1)).mean()
 
 
+def mean_of_the_channels_spreads(codes: Tensor) -> Tensor:
+    return 1 / codes.std(dim=(0, 2, 3)).mean()
+
+
 def _codes(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
     shapes = ((6, 4, 3, 5), (3, 2, 4, 4))
     cases = []
     for shape in shapes:
         spread = 1 + 3 * torch.rand(shape[0], 1, 1, 1, generator=g)
-        cases.append((2 + spread * torch.randn(*shape, generator=g),))  # a spread around 2, not 0
+        level = torch.linspace(-1, 4, shape[1])[:, None, None]  # unequal channels, not around 0
+        size = torch.linspace(0.5, 2, shape[1])[:, None, None]
+        cases.append((level + size * spread * torch.randn(*shape, generator=g),))
     return cases
 
 
@@ -178,6 +184,11 @@ LATENT_SCALE = Exercise(
         Wrong(one_over_the_largest, "not the largest number counts but the spread of all: std"),
         Wrong(
             mean_of_the_pictures_spreads, "one spread over all pictures, not a mean of one by one"
+        ),
+        Wrong(
+            mean_of_the_channels_spreads,
+            "one spread over all channels together, not the mean of a spread for each: their "
+            "means differ, and that counts, too",
         ),
         Wrong(around_zero, "the spread is measured around the mean, not around 0: std"),
     ),
@@ -306,6 +317,42 @@ def last_of_the_list(
     return sample_and_decode(guess_noise, decode, x, alpha_bar, [*ts[:-1], last], scale)
 
 
+def unscaled_after_decoding(
+    guess_noise: Callable[[Tensor, int], Tensor],
+    decode: Coder,
+    x: Tensor,
+    alpha_bar: Tensor,
+    ts: Sequence[int],
+    scale: float,
+) -> Tensor:
+    return sample_and_decode(guess_noise, decode, x, alpha_bar, ts, 1.0) / scale
+
+
+def never_quite_clean(
+    guess_noise: Callable[[Tensor, int], Tensor],
+    decode: Coder,
+    x: Tensor,
+    alpha_bar: Tensor,
+    ts: Sequence[int],
+    scale: float,
+) -> Tensor:
+    return sample_and_decode(guess_noise, decode, x, alpha_bar, [*ts[:-1], 0], scale)
+
+
+def guessed_at_the_next_time(
+    guess_noise: Callable[[Tensor, int], Tensor],
+    decode: Coder,
+    x: Tensor,
+    alpha_bar: Tensor,
+    ts: Sequence[int],
+    scale: float,
+) -> Tensor:
+    following = dict(pairwise(ts))
+    return sample_and_decode(
+        lambda x, t: guess_noise(x, following[t]), decode, x, alpha_bar, ts, scale
+    )
+
+
 def _with_stand_ins(answer: Answer, case: Case) -> Any:
     """A denoiser and a decoder made of a few numbers, so that the case holds values only."""
     mixing, up, x, alpha_bar, ts, scale = case
@@ -314,7 +361,7 @@ def _with_stand_ins(answer: Answer, case: Case) -> Any:
         return torch.einsum("dc,bchw->bdhw", mixing, x).tanh() * (1 + t / len(alpha_bar))
 
     def decode(z: Tensor) -> Tensor:
-        return F.conv_transpose2d(z, up, stride=2)
+        return torch.tanh(0.3 * F.conv_transpose2d(z, up, stride=2))  # not linear, as the real one
 
     return answer(guess_noise, decode, x, alpha_bar, ts, scale)
 
@@ -346,6 +393,18 @@ SAMPLE_AND_DECODE = Exercise(
     wrong=(
         Wrong(not_unscaled, "the decoder knows codes of their old size: divide by scale first"),
         Wrong(scaled_once_more, "the latents were multiplied by scale before; now divide by it"),
+        Wrong(
+            unscaled_after_decoding,
+            "divide the LATENT by scale, before decode; here the picture is divided",
+        ),
+        Wrong(
+            never_quite_clean,
+            "at t = -1 alpha_bar is 1, the clean latent; max(t, 0) stops at alpha_bar[0]",
+        ),
+        Wrong(
+            guessed_at_the_next_time,
+            "ask for the noise at the time where x is now, t, not at the time it goes to",
+        ),
         Wrong(not_decoded, "this is still a latent: decode makes the picture"),
         Wrong(one_big_step, "walk through all the times of ts, not from the first to the end"),
         Wrong(last_step_left_out, "the last move goes to t = -1, where alpha_bar is 1"),

@@ -53,6 +53,18 @@ def one_too_few(ids: list[int], window: int) -> Pairs:
     return [(ids[i], ids[j]) for i in range(n) for j in range(n) if 0 < abs(i - j) < window]
 
 
+def right_end_lost(ids: list[int], window: int) -> Pairs:
+    n = len(ids)
+    return [
+        (ids[i], ids[j]) for i in range(n) for j in range(n) if -window <= j - i < window and i != j
+    ]
+
+
+def last_word_never_a_neighbour(ids: list[int], window: int) -> Pairs:
+    n = len(ids)
+    return [(ids[i], ids[j]) for i in range(n) for j in range(n - 1) if 0 < abs(i - j) <= window]
+
+
 def forwards_only(ids: list[int], window: int) -> Pairs:
     n = len(ids)
     return [(ids[i], ids[j]) for i in range(n) for j in range(n) if 0 < j - i <= window]
@@ -133,7 +145,9 @@ def _lists(seed: int) -> list[Case]:
         length = 0.2 + 3 * torch.rand(v, 1, generator=g)  # so that the cosine and the dot differ
         length[i] = 0.1  # the word itself is short: it is not its own largest dot product
         cases.append((length * F.normalize(torch.randn(v, d, generator=g), dim=1), i, 5))
-    return cases
+    few = torch.randn(6, 3, generator=g)
+    few[1] = -few[0] + 0.1 * torch.randn(3, generator=g)  # cosines below 0 are among the five
+    return [*cases, (few, 0, 5)]
 
 
 def nearest(vectors: Tensor, i: int, n: int) -> Tensor:
@@ -165,6 +179,13 @@ def itself_first(vectors: Tensor, i: int, n: int) -> Tensor:
     return (unit @ unit[i]).topk(n).indices
 
 
+def itself_at_zero(vectors: Tensor, i: int, n: int) -> Tensor:
+    unit = F.normalize(vectors, dim=1)
+    likeness = unit @ unit[i]
+    likeness[i] = 0
+    return likeness.topk(n).indices
+
+
 def farthest(vectors: Tensor, i: int, n: int) -> Tensor:
     unit = F.normalize(vectors, dim=1)
     return (unit @ unit[i]).argsort()[:n]
@@ -181,7 +202,15 @@ def _analogies(seed: int) -> list[Case]:
         length = 0.3 + 2 * torch.rand(v, 1, generator=g)
         a, b, c = torch.randperm(v, generator=g)[:3].tolist()
         cases.append((length * F.normalize(torch.randn(v, d, generator=g), dim=1), a, b, c, 4))
-    return cases
+    near = torch.randn(20, 5, generator=g)
+    near[1], near[2] = (near[0] + 0.3 * torch.randn(5, generator=g) for _ in range(2))
+    few = torch.randn(7, 4, generator=g)
+    few[0] = -few[1] - few[2]  # a is opposite b and c: the query is long
+    query = F.normalize(few[1], dim=0) - F.normalize(few[0], dim=0) + F.normalize(few[2], dim=0)
+    few[3] = -query + 0.1 * torch.randn(4, generator=g)  # far below -1, and still an answer
+    across = few[4] - (few[4] @ query) / (query @ query) * query
+    few[4] = F.normalize(across, dim=0) - 0.5 * query / (query @ query)  # between -1 and 0
+    return [*cases, (near, 0, 1, 2, 4), (few, 0, 1, 2, 4)]
 
 
 def analogy(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
@@ -210,6 +239,27 @@ def _analogy_on_a_copy(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tenso
 def three_words_left_in(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
     unit = F.normalize(vectors, dim=1)
     return (unit @ (unit[b] - unit[a] + unit[c])).topk(n).indices
+
+
+def a_left_in(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
+    unit = F.normalize(vectors, dim=1)
+    likeness = unit @ (unit[b] - unit[a] + unit[c])
+    likeness[[b, c]] = -torch.inf
+    return likeness.topk(n).indices
+
+
+def three_words_at_zero(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
+    unit = F.normalize(vectors, dim=1)
+    likeness = unit @ (unit[b] - unit[a] + unit[c])
+    likeness[[a, b, c]] = 0
+    return likeness.topk(n).indices
+
+
+def three_words_at_minus_one(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
+    unit = F.normalize(vectors, dim=1)
+    likeness = unit @ (unit[b] - unit[a] + unit[c])
+    likeness[[a, b, c]] = -1
+    return likeness.topk(n).indices
 
 
 def the_wrong_way_round(vectors: Tensor, a: int, b: int, c: int, n: int) -> Tensor:
@@ -249,6 +299,16 @@ EXERCISES = (
             Wrong(
                 one_too_few,
                 "the window is one word too narrow: `range` and slices stop before their end.",
+            ),
+            Wrong(
+                right_end_lost,
+                "the farthest word on the right is lost: `range` stops before its end, so it must "
+                "end at i + window + 1.",
+            ),
+            Wrong(
+                last_word_never_a_neighbour,
+                "the last word of the sentence is never a neighbour: `range` stops before its "
+                "end, so cut at len(ids), not len(ids) - 1.",
             ),
             Wrong(
                 forwards_only,
@@ -327,6 +387,10 @@ EXERCISES = (
                 "long vectors win: that is the dot product. Give every vector length 1 first.",
             ),
             Wrong(itself_first, "the nearest to a word is the word itself: leave row i out."),
+            Wrong(
+                itself_at_zero,
+                "a cosine may be below 0, and then row i, set to 0, beats it: set it to -2.",
+            ),
             Wrong(farthest, "these are the least alike: the largest cosine is the nearest."),
             Wrong(
                 by_length_of_difference,
@@ -351,6 +415,21 @@ EXERCISES = (
             Wrong(
                 three_words_left_in,
                 "the words of the question are among the answers: leave rows a, b and c out.",
+            ),
+            Wrong(
+                a_left_in,
+                "b and c are left out, but row a is not, and it may be an answer, too: leave out "
+                "all three.",
+            ),
+            Wrong(
+                three_words_at_zero,
+                "a value may be below 0, and then the three words, set to 0, beat it: set them "
+                "to -torch.inf.",
+            ),
+            Wrong(
+                three_words_at_minus_one,
+                "b - a + c is longer than 1, so a value may be below -1, too: set the three words "
+                "to -torch.inf.",
             ),
             Wrong(
                 the_wrong_way_round,
