@@ -1,5 +1,6 @@
 """Lesson 12: guidance, the whole pipeline, picture to picture, inpainting."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from types import SimpleNamespace
@@ -78,8 +79,31 @@ def one_by_one(
     return plain + scale * (told - plain)
 
 
+def contexts_added(
+    unet: Answer, x: Tensor, t: Tensor, words: Tensor, nothing: Tensor, scale: float
+) -> Tensor:
+    return unet(x, t, nothing) + scale * unet(x, t, words)
+
+
+def times_once(
+    unet: Answer, x: Tensor, t: Tensor, words: Tensor, nothing: Tensor, scale: float
+) -> Tensor:
+    both = unet(torch.cat([x, x]), t, torch.cat([nothing, words]))
+    plain, told = both.chunk(2)
+    return plain + scale * (told - plain)
+
+
 def _a_unet(x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-    """Answers each example by its own x, t and context, and not in a straight line."""
+    """Answers each example by its own x, t and context, and not in a straight line.
+
+    As the real one, it refuses batches that do not match: nothing is stretched to fit.
+    """
+    if len(t) != len(x):
+        raise ValueError(f"UNet wants one time for each of {len(x)} examples, got {len(t)} times")
+    if len(context) != len(x):
+        raise ValueError(
+            f"UNet wants one context for each of {len(x)} examples, got {len(context)} contexts"
+        )
     heard = torch.tanh(context).sum(dim=(1, 2))
     return (x * (1 + t)[:, None, None, None]).sin() + heard[:, None, None, None] * x.cos()
 
@@ -112,6 +136,8 @@ GUIDED_ANSWER = Exercise(
         Wrong(only_the_difference, "add the difference to the answer without words"),
         Wrong(not_guided, "this is the answer to the words alone; where does the scale come in?"),
         Wrong(contexts_mixed, "mix the two ANSWERS: the UNet makes no straight line of contexts"),
+        Wrong(contexts_added, "the scale belongs to the DIFFERENCE of the two, not to the words'"),
+        Wrong(times_once, "x is doubled, so t is as well: cat([t, t]), one time for each example"),
         Wrong(one_by_one, "the pictures go in as x, x, ...: cat([x, x]), as the contexts do"),
     ),
     hints=(
@@ -204,6 +230,60 @@ def always_from_the_start(
     return draw(boxes, prompts, negative, x, ts[-2:], scale)
 
 
+def one_negative_for_all(
+    boxes: Any, prompts: Sequence[str], negative: str, x: Tensor, ts: Sequence[int], scale: float
+) -> Tensor:
+    words, nothing = (boxes.read(boxes.tokenize(p)) for p in (prompts, [negative]))
+    for t, t_next in pairwise(ts):
+        now = torch.full((len(x),), t)
+        x = boxes.step(x, guided_answer(boxes.unet, x, now, words, nothing, scale), t, t_next)
+    return boxes.decode(x)
+
+
+def one_time_for_all(
+    boxes: Any, prompts: Sequence[str], negative: str, x: Tensor, ts: Sequence[int], scale: float
+) -> Tensor:
+    words, nothing = (boxes.read(boxes.tokenize(p)) for p in (prompts, [negative] * len(x)))
+    for t, t_next in pairwise(ts):
+        now = torch.tensor([t])
+        x = boxes.step(x, guided_answer(boxes.unet, x, now, words, nothing, scale), t, t_next)
+    return boxes.decode(x)
+
+
+def one_negative_two_calls(
+    boxes: Any, prompts: Sequence[str], negative: str, x: Tensor, ts: Sequence[int], scale: float
+) -> Tensor:
+    words, nothing = (boxes.read(boxes.tokenize(p)) for p in (prompts, [negative]))
+    for t, t_next in pairwise(ts):
+        now = torch.full((len(x),), t)
+        plain, told = boxes.unet(x, now, nothing), boxes.unet(x, now, words)
+        x = boxes.step(x, plain + scale * (told - plain), t, t_next)
+    return boxes.decode(x)
+
+
+def one_time_two_calls(
+    boxes: Any, prompts: Sequence[str], negative: str, x: Tensor, ts: Sequence[int], scale: float
+) -> Tensor:
+    words, nothing = (boxes.read(boxes.tokenize(p)) for p in (prompts, [negative] * len(x)))
+    for t, t_next in pairwise(ts):
+        now = torch.tensor([t])
+        plain, told = boxes.unet(x, now, nothing), boxes.unet(x, now, words)
+        x = boxes.step(x, plain + scale * (told - plain), t, t_next)
+    return boxes.decode(x)
+
+
+def _draw_with_expanded(
+    boxes: Any, prompts: Sequence[str], negative: str, x: Tensor, ts: Sequence[int], scale: float
+) -> Tensor:
+    words, nothing = boxes.read(boxes.tokenize(prompts)), boxes.read(boxes.tokenize([negative]))
+    nothing = nothing.expand(len(x), -1, -1)
+    for t, t_next in pairwise(ts):
+        now = torch.tensor([t]).expand(len(x))
+        noise = _guided_told_first(boxes.unet, x, now, words, nothing, scale)
+        x = boxes.step(x, noise, t, t_next)
+    return boxes.decode(x)
+
+
 def _of_toy_boxes(answer: Answer, case: Case) -> Any:
     """Boxes that are small formulas, each sensitive to all that goes in."""
     prompts, negative, x, ts, scale, weight = case
@@ -246,7 +326,7 @@ DRAW = Exercise(
     cases=_prompts,
     probe=_of_toy_boxes,
     reference=draw,
-    right=(_draw_by_index,),
+    right=(_draw_by_index, _draw_with_expanded),
     wrong=(
         Wrong(negative_ignored, "`negative` takes the place of the empty text: read it as well"),
         Wrong(not_guided_at_all, "the scale changes nothing here: guide the UNet's answer by it"),
@@ -254,6 +334,10 @@ DRAW = Exercise(
         Wrong(decoded_at_every_step, "decode once, at the end: the walk is a walk of latents"),
         Wrong(the_last_move_missing, "the last move, to t = -1, is missing: n moves, n + 1 times"),
         Wrong(asked_where_it_goes, "ask the UNet about the time t where x IS, not about t_next"),
+        Wrong(one_negative_for_all, "one empty text for each prompt: [negative] * len(prompts)"),
+        Wrong(one_negative_two_calls, "each prompt needs a negative: [negative] * len(prompts)"),
+        Wrong(one_time_for_all, "the UNet wants a time for each picture: torch.full((len(x),), t)"),
+        Wrong(one_time_two_calls, "`now` has one entry, x has more: torch.full((len(x),), t)"),
         Wrong(always_from_the_start, "each move starts where the last one ended: keep the new x"),
     ),
     hints=(
@@ -312,6 +396,22 @@ def one_time_too_few(
     return abar**0.5 * latents + (1 - abar) ** 0.5 * noise, left
 
 
+def rounded_down(
+    latents: Tensor, noise: Tensor, ts: Sequence[int], strength: float, alpha_bar: Tensor
+) -> tuple[Tensor, list[int]]:
+    left = list(ts[-int(strength * (len(ts) - 1)) - 1 :])
+    abar = alpha_bar[left[0]]
+    return abar**0.5 * latents + (1 - abar) ** 0.5 * noise, left
+
+
+def rounded_up(
+    latents: Tensor, noise: Tensor, ts: Sequence[int], strength: float, alpha_bar: Tensor
+) -> tuple[Tensor, list[int]]:
+    left = list(ts[-math.ceil(strength * (len(ts) - 1)) - 1 :])
+    abar = alpha_bar[left[0]]
+    return abar**0.5 * latents + (1 - abar) ** 0.5 * noise, left
+
+
 def all_the_noise(
     latents: Tensor, noise: Tensor, ts: Sequence[int], strength: float, alpha_bar: Tensor
 ) -> tuple[Tensor, list[int]]:
@@ -346,7 +446,8 @@ def _starts(seed: int) -> Sequence[Case]:
     cases: list[Case] = []
     for size, ts, strength in (
         ((2, 3, 4, 2), [49, 39, 29, 19, 9, -1], 0.6),
-        ((1, 2, 3, 5), [49, 44, 39, 34, 29, 24, 19, 14, 9, 4, -1], 0.3),
+        ((1, 2, 3, 5), [49, 44, 39, 34, 29, 24, 19, 14, 9, 4, -1], 0.32),  # 3.2 moves
+        ((2, 1, 2, 3), [49, 39, 29, 19, 9, -1], 0.55),  # 2.75 moves
     ):
         latents, noise = torch.randn(2, *size, generator=g)
         alpha_bar = torch.cumprod(1 - 0.03 - 0.06 * torch.rand(50, generator=g), dim=0)
@@ -356,7 +457,8 @@ def _starts(seed: int) -> Sequence[Case]:
 
 REDRAW_START = Exercise(
     id="12.redraw_start",
-    task="Find the times that a strength leaves, and noise the latents as the first of them wants.",
+    task="Find the times that a strength leaves (the nearest number of moves), and noise the "
+    "latents as the first of them wants.",
     points=3,
     cases=_starts,
     reference=redraw_start,
@@ -365,6 +467,8 @@ REDRAW_START = Exercise(
         Wrong(strength_turned_round, "a strength of 1 walks ALL of the way; here it walks none"),
         Wrong(the_first_times, "these are the times at the noisy end: the LAST ones are left"),
         Wrong(one_time_too_few, "n moves need n + 1 times, as there is one between any two"),
+        Wrong(rounded_down, "2.75 moves are nearer to 3: round(...) in place of int(...)"),
+        Wrong(rounded_up, "3.2 moves are nearer to 3: round(...) takes the nearest"),
         Wrong(all_the_noise, "noise it as the first time LEFT wants, not the first of all"),
         Wrong(no_noise, "the latents are still clean: add as much noise as belongs to that time"),
         Wrong(roots_forgotten, "abar and 1 - abar are shares of variance: take their roots"),
