@@ -1,4 +1,4 @@
-"""Lesson 11: cross-attention, pixels as tokens, heat maps, dropped captions."""
+"""Lesson 11: cross-attention, the spatial transformer, heat maps, dropped captions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -88,11 +88,24 @@ def keys_for_values(
     return cross_attention(pixels, words, to_q, to_k, to_k)
 
 
+def keys_and_values_swapped(
+    pixels: Tensor, words: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor
+) -> Tensor:
+    return cross_attention(pixels, words, to_q, to_v, to_k)
+
+
+def scaled_by_the_pixels_width(
+    pixels: Tensor, words: Tensor, to_q: Tensor, to_k: Tensor, to_v: Tensor
+) -> Tensor:
+    q, k = pixels @ to_q, words @ to_k
+    return (q @ k.transpose(1, 2) / pixels.shape[-1] ** 0.5).softmax(dim=-1) @ (words @ to_v)
+
+
 def _pixels_and_words(seed: int) -> Sequence[Case]:
     """Equal widths, so that a mix-up of pixels and words runs and is told apart by its values."""
     g = torch.Generator().manual_seed(seed)
     cases = []
-    for b, n, m, d_in, d in ((2, 6, 3, 5, 4), (1, 4, 7, 3, 3)):
+    for b, n, m, d_in, d in ((2, 6, 3, 5, 4), (1, 4, 7, 3, 2)):
         maps = (torch.randn(d_in, d, generator=g) for _ in range(3))
         cases.append(
             (torch.randn(b, n, d_in, generator=g), torch.randn(b, m, d_in, generator=g), *maps)
@@ -115,6 +128,13 @@ CROSS_ATTENTION = Exercise(
         Wrong(pixels_ask_pixels, "this is self-attention: keys and values come from the words"),
         Wrong(without_softmax, "the scores are to become shares that add up to 1: a softmax"),
         Wrong(keys_for_values, "what is gathered is the values, words @ to_v, not the keys"),
+        Wrong(
+            keys_and_values_swapped, "keys and values are swapped: scores from to_k, sums of to_v"
+        ),
+        Wrong(
+            scaled_by_the_pixels_width,
+            "the root is that of a query's length, q.shape[-1], not of a pixel's",
+        ),
         Wrong(all_axes_turned, "with a batch `.T` turns all three axes: use k.transpose(1, 2)"),
     ),
     hints=(
@@ -124,81 +144,247 @@ CROSS_ATTENTION = Exercise(
     ),
 )
 
-# --- over_pixels
+# --- transformer_block
 
 
-def over_pixels(picture: Tensor, mix: Answer) -> Tensor:
-    """Let `mix` work on the pixels of (b, c, h, w) as tokens (b, h w, c), and add what it says."""
+def transformer_block(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    """Tokens (b, n, c): add self-attention, cross-attention to the context, then feed-forward.
+
+    `parts` has norm1, self_attn, norm2, cross_attn, norm3 and ff; each part gets a norm.
+    """
+    tokens = tokens + parts.self_attn(parts.norm1(tokens))
+    tokens = tokens + parts.cross_attn(parts.norm2(tokens), context)
+    return tokens + parts.ff(parts.norm3(tokens))
+
+
+def _block_in_names(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    from_pixels = parts.self_attn(parts.norm1(tokens)) + tokens
+    from_words = parts.cross_attn(parts.norm2(from_pixels), context) + from_pixels
+    return parts.ff(parts.norm3(from_words)) + from_words
+
+
+def without_the_words(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    tokens = tokens + parts.self_attn(parts.norm1(tokens))
+    return tokens + parts.ff(parts.norm3(tokens))
+
+
+def words_first(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    tokens = tokens + parts.cross_attn(parts.norm2(tokens), context)
+    tokens = tokens + parts.self_attn(parts.norm1(tokens))
+    return tokens + parts.ff(parts.norm3(tokens))
+
+
+def nothing_added(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    tokens = parts.self_attn(parts.norm1(tokens))
+    tokens = parts.cross_attn(parts.norm2(tokens), context)
+    return parts.ff(parts.norm3(tokens))
+
+
+def without_norms(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    tokens = tokens + parts.self_attn(tokens)
+    tokens = tokens + parts.cross_attn(tokens, context)
+    return tokens + parts.ff(tokens)
+
+
+def all_from_the_start(tokens: Tensor, context: Tensor, parts: Any) -> Tensor:
+    found = parts.self_attn(parts.norm1(tokens)) + parts.cross_attn(parts.norm2(tokens), context)
+    return tokens + found + parts.ff(parts.norm3(tokens))
+
+
+class _Parts:
+    """Parts of a block that are small formulas, each different from the others."""
+
+    def __init__(self, across: Tensor, inside: Tensor, gains: Tensor) -> None:
+        self.across, self.inside, self.gains = across, inside, gains
+
+    def norm1(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) * self.gains[0]
+
+    def norm2(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) * self.gains[1]
+
+    def norm3(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) * self.gains[2]
+
+    def self_attn(self, x: Tensor) -> Tensor:
+        return self.across @ x + 0.5 * x.roll(1, dims=1)
+
+    def cross_attn(self, x: Tensor, context: Tensor) -> Tensor:
+        return (x @ context.transpose(1, 2)).softmax(dim=-1) @ context
+
+    def ff(self, x: Tensor) -> Tensor:
+        return torch.sin(x @ self.inside)
+
+
+def _with_parts(answer: Answer, case: Case) -> Any:
+    tokens, context, across, inside, gains = case
+    return answer(tokens, context, _Parts(across, inside, gains))
+
+
+def _tokens(seed: int) -> Sequence[Case]:
+    g = torch.Generator().manual_seed(seed)
+    cases = []
+    for b, n, m, c in ((2, 4, 3, 5), (1, 6, 2, 3)):
+        shapes = ((b, n, c), (b, m, c), (n, n), (c, c))
+        cases.append(
+            (*(torch.randn(s, generator=g) for s in shapes), 1 + torch.rand(3, c, generator=g))
+        )
+    return cases
+
+
+TRANSFORMER_BLOCK = Exercise(
+    id="11.transformer_block",
+    task="Add self-attention, then cross-attention to the context, then `ff`; each works on a norm "
+    "of the tokens.",
+    points=2,
+    cases=_tokens,
+    probe=_with_parts,
+    reference=transformer_block,
+    right=(_block_in_names,),
+    wrong=(
+        Wrong(without_the_words, "the words never come in: add parts.cross_attn(..., context)"),
+        Wrong(words_first, "self-attention comes first, then cross-attention"),
+        Wrong(
+            nothing_added, "each part is ADDED to the tokens: tokens = tokens + ..., three times"
+        ),
+        Wrong(without_norms, "each part works on a norm of the tokens: norm1, norm2, norm3"),
+        Wrong(all_from_the_start, "each part should get the sum of those before it"),
+    ),
+    hints=(
+        "Lesson 09's block with one more line: three lines, each begins with tokens + ...",
+        "tokens = tokens + parts.cross_attn(parts.norm2(tokens), context) is the middle one.",
+    ),
+)
+
+# --- spatial_transformer
+
+
+def spatial_transformer(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    """A transformer over the pixels of (b, c, h, w); what it finds is added to the picture.
+
+    `parts` has norm and proj_in (for pictures), block (tokens (b, h w, c) and the context), and
+    proj_out (for pictures again).
+    """
+    x = parts.proj_in(parts.norm(picture))
+    tokens = parts.block(rearrange(x, "b c h w -> b (h w) c"), context)
+    return picture + parts.proj_out(rearrange(tokens, "b (h w) c -> b c h w", h=x.shape[2]))
+
+
+def _spatial_flat(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    x = parts.proj_in(parts.norm(picture))
+    tokens = parts.block(x.flatten(2).transpose(1, 2), context)
+    return picture + parts.proj_out(tokens.transpose(1, 2).reshape(x.shape))
+
+
+def _spatial_permuted(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    x = parts.proj_in(parts.norm(picture)).permute(0, 2, 3, 1)  # (b, h, w, c)
+    b, h, w, c = x.shape
+    tokens = parts.block(x.reshape(b, h * w, c), context)
+    return parts.proj_out(tokens.reshape(b, h, w, c).permute(0, 3, 1, 2)) + picture
+
+
+def reshaped_only(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    b, c, h, w = picture.shape
+    tokens = parts.block(parts.proj_in(parts.norm(picture)).reshape(b, h * w, c), context)
+    return picture + parts.proj_out(tokens.reshape(b, c, h, w))
+
+
+def back_by_reshape(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    x = rearrange(parts.proj_in(parts.norm(picture)), "b c h w -> b (h w) c")
+    return picture + parts.proj_out(parts.block(x, context).reshape(picture.shape))
+
+
+def down_the_columns(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    x = rearrange(parts.proj_in(parts.norm(picture)), "b c h w -> b (w h) c")
+    tokens = parts.block(x, context)
     h = picture.shape[2]
-    tokens = rearrange(picture, "b c h w -> b (h w) c")
-    return picture + rearrange(mix(tokens), "b (h w) c -> b c h w", h=h)
+    return picture + parts.proj_out(rearrange(tokens, "b (w h) c -> b c h w", h=h))
 
 
-def _over_pixels_flat(picture: Tensor, mix: Answer) -> Tensor:
-    tokens = picture.flatten(2).transpose(1, 2)
-    return picture + mix(tokens).transpose(1, 2).reshape(picture.shape)
+def back_in_another_order(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    x = rearrange(parts.proj_in(parts.norm(picture)), "b c h w -> b (w h) c")
+    tokens = parts.block(x, context)
+    h = picture.shape[2]
+    return picture + parts.proj_out(rearrange(tokens, "b (h w) c -> b c h w", h=h))
 
 
-def _over_pixels_permuted(picture: Tensor, mix: Answer) -> Tensor:
-    b, c, h, w = picture.shape
-    tokens = picture.permute(0, 2, 3, 1).reshape(b, h * w, c)
-    return mix(tokens).reshape(b, h, w, c).permute(0, 3, 1, 2) + picture
+def without_the_picture(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    return spatial_transformer(picture, context, parts) - picture
 
 
-def reshaped_only(picture: Tensor, mix: Answer) -> Tensor:
-    b, c, h, w = picture.shape
-    return picture + mix(picture.reshape(b, h * w, c)).reshape(b, c, h, w)
+def without_the_norm(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    tokens = rearrange(parts.proj_in(picture), "b c h w -> b (h w) c")
+    tokens = parts.block(tokens, context)
+    h = picture.shape[2]
+    return picture + parts.proj_out(rearrange(tokens, "b (h w) c -> b c h w", h=h))
 
 
-def without_the_picture(picture: Tensor, mix: Answer) -> Tensor:
-    return over_pixels(picture, mix) - picture
+def without_proj_out(picture: Tensor, context: Tensor, parts: Any) -> Tensor:
+    tokens = rearrange(parts.proj_in(parts.norm(picture)), "b c h w -> b (h w) c")
+    tokens = parts.block(tokens, context)
+    return picture + rearrange(tokens, "b (h w) c -> b c h w", h=picture.shape[2])
 
 
-def back_by_reshape(picture: Tensor, mix: Answer) -> Tensor:
-    return picture + mix(rearrange(picture, "b c h w -> b (h w) c")).reshape(picture.shape)
+class _PictureParts:
+    """Parts that are small formulas; the block tells tokens, order and channels apart."""
+
+    def __init__(self, to_all: Tensor, to_next: Tensor, gains: Tensor) -> None:
+        self.to_all, self.to_next, self.gains = to_all, to_next, gains
+
+    def norm(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) * self.gains[0][:, None, None]
+
+    def proj_in(self, x: Tensor) -> Tensor:
+        return x * self.gains[1][:, None, None] + 0.3
+
+    def block(self, tokens: Tensor, context: Tensor) -> Tensor:
+        told = context.mean(dim=1, keepdim=True)
+        return tokens @ self.to_all + 0.5 * tokens.roll(1, dims=1) * self.to_next + told
+
+    def proj_out(self, x: Tensor) -> Tensor:
+        return torch.sin(x) * self.gains[2][:, None, None]
 
 
-def down_the_columns(picture: Tensor, mix: Answer) -> Tensor:
-    tokens = rearrange(picture, "b c h w -> b (w h) c")
-    return picture + rearrange(mix(tokens), "b (h w) c -> b c h w", h=picture.shape[2])
-
-
-def _mixing(answer: Answer, case: Case) -> Any:
-    """Call the answer with a mix that tells tokens, their order and their channels apart."""
-    picture, to_all, to_next = case
-
-    def mix(tokens: Tensor) -> Tensor:
-        return tokens @ to_all + 0.5 * tokens.roll(1, dims=1) * to_next
-
-    return answer(picture, mix)
+def _with_picture_parts(answer: Answer, case: Case) -> Any:
+    picture, context, to_all, to_next, gains = case
+    return answer(picture, context, _PictureParts(to_all, to_next, gains))
 
 
 def _pictures(seed: int) -> Sequence[Case]:
     g = torch.Generator().manual_seed(seed)
     cases = []
     for b, c, h, w in ((2, 3, 4, 5), (1, 4, 6, 2)):
-        maps = (torch.randn(c, c, generator=g), torch.randn(c, generator=g))
-        cases.append((torch.randn(b, c, h, w, generator=g), *maps))
+        shapes = ((b, c, h, w), (b, 3, c), (c, c), (c,))
+        cases.append(
+            (*(torch.randn(s, generator=g) for s in shapes), 1 + torch.rand(3, c, generator=g))
+        )
     return cases
 
 
-OVER_PIXELS = Exercise(
-    id="11.over_pixels",
-    task="Turn the pixels into tokens, row by row, let `mix` work on them, add it to the picture.",
-    points=2,
+SPATIAL_TRANSFORMER = Exercise(
+    id="11.spatial_transformer",
+    task="Norm and project the picture, let `block` work on its pixels as tokens, fold them back, "
+    "project, and add the result to the picture.",
+    points=3,
     cases=_pictures,
-    probe=_mixing,
-    reference=over_pixels,
-    right=(_over_pixels_flat, _over_pixels_permuted),
+    probe=_with_picture_parts,
+    reference=spatial_transformer,
+    right=(_spatial_flat, _spatial_permuted),
     wrong=(
         Wrong(reshaped_only, "a reshape mixes channels of different pixels: move the axis first"),
-        Wrong(without_the_picture, "add what `mix` says to the picture; do not replace it"),
         Wrong(back_by_reshape, "on the way back, move the channel axis before you reshape"),
         Wrong(down_the_columns, "the tokens run along the rows: (h w), not (w h)"),
+        Wrong(
+            back_in_another_order, "in as (w h), out as (h w): the picture is stirred. Use (h w)"
+        ),
+        Wrong(without_the_picture, "add what the tokens found to the picture; do not replace it"),
+        Wrong(without_the_norm, "the picture goes through parts.norm before parts.proj_in"),
+        Wrong(without_proj_out, "parts.proj_out is missing, after the tokens are folded back"),
     ),
     hints=(
         'One token for each pixel, its c channels as features: "b c h w -> b (h w) c".',
-        "`rearrange(x, 'b (h w) c -> b c h w', h=h)` is the way back; then add the picture.",
+        "x = parts.proj_in(parts.norm(picture)); its pixels as tokens go into parts.block.",
+        "`rearrange(tokens, 'b (h w) c -> b c h w', h=...)`, parts.proj_out, then + picture.",
     ),
 )
 
@@ -359,4 +545,4 @@ DROP_CAPTIONS = Exercise(
     ),
 )
 
-EXERCISES = (CROSS_ATTENTION, OVER_PIXELS, HEAT_MAP, DROP_CAPTIONS)
+EXERCISES = (CROSS_ATTENTION, HEAT_MAP, TRANSFORMER_BLOCK, SPATIAL_TRANSFORMER, DROP_CAPTIONS)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
+
+from course_lib.unet import UNet
 
 SIZE = 16
 COLOURS = {
@@ -80,3 +82,24 @@ def colours_found(
     nearest = off.argmin(dim=1).where(off.amin(dim=1) < 0.8, -1)  # (n, 16, 16), -1 for white
     asked = ids[:, [1, 5]] - WORDS.index("red")  # (n, 2)
     return (nearest[:, None] == asked[:, :, None, None]).flatten(2).sum(dim=2) >= 5
+
+
+class CaptionEncoder(nn.Module):
+    """A caption's word numbers to a context: a learned vector per word plus one per position."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.words = nn.Embedding(len(WORDS), d)
+        self.positions = nn.Parameter(torch.randn(LENGTH, d))
+
+    def forward(self, ids: Int[Tensor, "*lead 7"]) -> Float[Tensor, "*lead 7 d"]:
+        return self.words(ids) + self.positions
+
+
+class ShapesDenoiser(nn.Module):
+    """Lesson 11's network: a small UNet that hears the caption, and the encoder of its words."""
+
+    def __init__(self, widths: tuple[int, int] = (32, 64), d_context: int = 32) -> None:
+        super().__init__()
+        self.encoder = CaptionEncoder(d_context)
+        self.unet = UNet(3, widths, (False, True), d_context=d_context, heads=2)
