@@ -484,9 +484,19 @@ show_pictures(
 
 # %%
 asked = "woman pilot: dark skin tone, noto style"
-with record_attention(model.unet) as recorded:
-    pilot = drawn([asked], [2])
-maps = attention_maps([h.cpu() for h in recorded], 8, 8)[1]  # [0] listened to nothing
+walk = list(
+    model.denoise(
+        [asked],
+        [2],
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+    )
+)
+words, pilot = model.context([asked]), model.decode(walk[-1].x).cpu()
+with torch.no_grad(), record_attention(model.unet) as recorded:
+    for step in walk[:-1]:  # each x of the way once more, with the words alone
+        model.unet(step.x, torch.tensor([step.t], device=device), words)
+maps = attention_maps([h.cpu() for h in recorded], 8, 8)[0]
 names = ["start", *(n.removesuffix("</w>") for n in model.tokenizer.split(asked)), "end"]
 maps = maps[: len(names)]
 low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
@@ -497,7 +507,7 @@ show_pictures(
     columns=7,
     size=80,
     caption="bright: these places listened to this token more than others did. Each map has its own scale.",
-    numbers=f"{len(recorded)} maps, from {settings.num_inference_steps} steps",
+    numbers=f"{len(recorded)} maps, from {len(walk) - 1} steps",
 )
 
 # %% [markdown]
