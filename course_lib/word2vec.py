@@ -122,8 +122,7 @@ def neighbours(
     place = torch.arange(sentence.shape[1])
     distance = (place[:, None] - place).abs()  # (n, n)
     reach = torch.randint(1, window + 1, (*sentence.shape, 1), generator=generator)  # (b, n, 1)
-    same_sentence = sentence[:, :, None] == sentence[:, None, :]
-    return same_sentence & (distance > 0) & (distance <= reach)
+    return (sentence[:, :, None] == sentence[:, None]) & (distance > 0) & (distance <= reach)
 
 
 def negative_samples(
@@ -142,8 +141,7 @@ def labels(
     A word with p neighbours needs p * negatives samples; the `drawn` ones of its line share that.
     """
     each = near.sum(2, keepdim=True) * negatives / drawn  # (b, n, 1)
-    weight = torch.cat([near, each.expand(-1, -1, drawn)], dim=2)
-    return F.pad(near.float(), (0, drawn)), weight
+    return F.pad(near.float(), (0, drawn)), torch.cat([near, each.expand(-1, -1, drawn)], dim=2)
 
 
 def learn(
@@ -192,6 +190,6 @@ def read(
         near = neighbours(sentence[rows], window, g)
         drawn = negative_samples(noise, (len(rows), NEGATIVES), g)
         label, weight = labels(near, NEGATIVES, negatives)
-        rate = lr * (1 - (epoch + i / len(batches)) / of)
-        learn(embeddings, ids[rows], drawn, label, weight, rate)
+        done = (epoch + i / len(batches)) / of
+        learn(embeddings, ids[rows], drawn, label, weight, lr * (1 - done))
     return len(batches)

@@ -98,7 +98,7 @@ for i, (name, n) in enumerate(count.items()):
         edgecolor="w",
     )
     left = [a + b for a, b in zip(left, sizes, strict=True)]
-ax.axvline(8, color="0.3", linestyle="--")
+ax.axvline(8, color=PALETTE[3].colour, linestyle="--")
 ax.set(xlabel="GB of memory for the weights (dashed: a laptop with 8 GB)", xlim=(0, 9))
 ax.legend()
 show_figure(

@@ -47,10 +47,10 @@ def test_the_spatial_transformer_keeps_rows_and_columns_apart():
     """With everything between switched off, each pixel comes back where it was."""
     layer = SpatialTransformer(8, 0, heads=2)
     layer.proj_out.weight.data = torch.eye(8)[:, :, None, None]
-    layer.into.weight.data = torch.eye(8)[:, :, None, None]
-    for p in [*layer.block.self_attn.parameters(), *layer.block.think.parameters()]:
+    layer.proj_in.weight.data = torch.eye(8)[:, :, None, None]
+    for p in [*layer.block.self_attn.parameters(), *layer.block.ff.parameters()]:
         p.data.zero_()
-    layer.into.bias.data.zero_()
+    layer.proj_in.bias.data.zero_()
     x = torch.randn(2, 8, 3, 5)
     torch.testing.assert_close(layer(x), x + F.group_norm(x, 8, eps=1e-6), atol=1e-4, rtol=1e-4)
 

@@ -105,7 +105,7 @@ def test_with_glove_queen_and_tokyo_come_first():
 def test_the_bundled_lists_are_whole_and_hold_what_their_card_says():
     lists, card = from_state(weights.load_state("word2vec")), weights.card("word2vec")
     assert len(lists.words) == len(set(lists.words)) == 20_000
-    assert lists.centre.shape == lists.around.shape == (20_000, 100)
+    assert lists.input.shape == lists.output.shape == (20_000, 100)
     right = word_vectors.answered(lists.vectors, word_vectors.questions(FAMILY))
     said = int(card["quality"][f"seed {card['seed']}"]["family in first five"].split()[0])
     assert abs(right - said) <= 3  # half precision may move a close call

@@ -17,7 +17,8 @@ from course_lib.training import Module, long_run
 Loss = Callable[[torch.Generator], Tensor]  # draws its own batch from the generator
 FISH_LICENCE = "GPL-2.0, as the strictest of the cut-outs and backgrounds that it learned from"
 EMOJI_LICENCE = "CC BY-SA 4.0, as the strictest of the emoji that it learned from"
-NOT_LEARNED_FROM = ("emoji/measure.npz", "fish/photographs.webp")  # questions; pictures to look at
+# Questions; names for captions that no bundled weight has learned from yet; pictures to look at.
+NOT_LEARNED_FROM = ("emoji/measure.npz", "emoji/names.json", "fish/photographs.webp")
 
 
 def card(folder: Path, recipe: str, data: str, **facts: Any) -> dict[str, Any]:

@@ -66,8 +66,7 @@ def _kinds(secret, port):
                 "sign = spin()",
                 "def negative(picture):\n    return sign * picture",
             ),
-            "error",
-            "took longer than 5 seconds",
+            "",  # the limit of one statement or that of the whole exercise, whichever is first
         ),
         k(
             "stopped",
@@ -567,14 +566,15 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                 "w.observe = lambda e, a, c: real(e, e.reference, c)",
                 "def negative(picture):\n    w\n    return picture",
             ),
-            "passed",
-            remark="reaches into the course's checks",
+            "failed",
+            remark="reaches into",
         ),
         *(
-            k(f"own-function-{name}", forge, notebook(*cells), "passed", remark=remark)
-            for name, remark, cells in (
+            k(f"own-function-{name}", forge, notebook(*cells), status, remark=remark)
+            for name, status, remark, cells in (
                 (
                     "by-thread",
+                    "passed",
                     "Thread",
                     [
                         "import threading\n"
@@ -586,7 +586,8 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                 ),
                 (
                     "by-source",
-                    "getsource",
+                    "error",  # the sandbox has no sources of the exercises
+                    "lesson_00",
                     [
                         "import inspect, course_lib.exercises.lesson_00 as c",
                         "def negative(picture):\n    exec(inspect.getsource(c.negative), vars(c))\n"
@@ -595,6 +596,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                 ),
                 (
                     "by-file",
+                    "passed",
                     "open",
                     [
                         "import course_lib",
@@ -604,6 +606,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                 ),
                 (
                     "by-code",
+                    "passed",
                     "__code__",
                     [
                         "from course_lib.exercises.lesson_00 import negative as n",
@@ -612,6 +615,7 @@ def _found_in_2026(k, endless, crash, reach, forge, broken):
                 ),
                 (
                     "unwatched",
+                    "passed",
                     "setprofile",
                     [
                         "import sys\nfrom course_lib.exercises.lesson_00 import negative as n",

@@ -162,8 +162,9 @@ def test_each_kind_gets_its_row(graded, name):
     assert kind.words in row.words
     assert kind.remark in "; ".join(row.remarks)
     assert row.points == (row.of if row.status == "passed" else 0)
-    assert "42" not in row.words or kind.family != "reads or writes what is not its own"
-    assert "GRADING_SECRET" not in row.words + row.printed
+    told = re.search(r"(?<![\w.])42(?![\w.])", row.words)  # what the host's secret file holds
+    assert not told or kind.family != "reads or writes what is not its own"
+    assert "GRADING_SECRET=" not in row.words + row.printed
 
 
 def test_the_corpus_is_as_large_as_it_should_be(graded):
