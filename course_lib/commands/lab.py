@@ -61,7 +61,7 @@ def copy_notebooks(folder: Path) -> tuple[int, int]:
     source = paths.bundled("notebooks")
     notebooks = sorted(source.glob("*.ipynb"))
     if not notebooks:
-        raise ValueError(f"there are no notebooks in {source}: build them, or install anew")
+        raise ValueError(f"there are no notebooks in {source}: build them, or install it again")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; `course lab` wants a folder of its own")
     if folder.resolve() == source.resolve():
